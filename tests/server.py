@@ -1,0 +1,153 @@
+"""A real server in a thread, and clients that look at what comes over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp
+from websockets.sync.client import ClientConnection, connect
+
+WebSocketImplementation = Literal["websockets-sansio", "websockets", "wsproto"]
+IMPLEMENTATIONS: tuple[WebSocketImplementation, ...] = ("websockets-sansio", "websockets", "wsproto")
+
+#: For tests that run a server: websockets deprecates, at every connection, how uvicorn's `websockets` calls it.
+tolerant = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
+
+#: Longer than anything here takes, in seconds: a test that gets here has failed.
+LONG = 10.0
+
+
+class Records(logging.Handler):
+    """Keeps the records of some loggers, whatever their levels are."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(logging.INFO)
+        self._loggers = [logging.getLogger(name) for name in names]
+        self._found: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._found.append(record)
+
+    def take(self) -> list[logging.LogRecord]:
+        """The records since the last call."""
+        found, self._found = self._found, []
+        return found
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Listen while the context is open."""
+        levels = [logger.level for logger in self._loggers]
+        for logger in self._loggers:
+            logger.addHandler(self)
+            logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            for logger, level in zip(self._loggers, levels, strict=True):
+                logger.removeHandler(self)
+                logger.setLevel(level)
+
+
+class Server(uvicorn.Server):
+    """An uvicorn that runs in a thread of its own, on a port of loopback that was free.
+
+    Args:
+        app: The ASGI application.
+        ws: The WebSocket implementation.
+        send_buffer: The size of the kernel's send buffer of each connection, in bytes; the kernel's default if None.
+        options: Further options of `uvicorn.Config`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, ws: WebSocketImplementation, *, send_buffer: int | None = None, **options: Any
+    ) -> None:
+        config = uvicorn.Config(app, ws=ws, log_config=None, **{"interface": "asgi3", "lifespan": "off", **options})
+        with warnings.catch_warnings():
+            # uvicorn and websockets deprecate this implementation, which people still run.
+            warnings.filterwarnings("ignore", r"websockets\.legacy is deprecated", DeprecationWarning)
+            warnings.filterwarnings("ignore", r"The `websockets` implementation is deprecated", Warning)
+            config.load()
+        super().__init__(config)
+        self.records = Records("uvicorn.error", "wsroute")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        if send_buffer is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        self._thread = threading.Thread(target=self._run, name=f"uvicorn {ws}", daemon=True)
+        self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @contextmanager
+    def running(self) -> Iterator[Server]:
+        """Serve while the context is open."""
+        with self.records.attached():
+            self._thread.start()
+            assert self._started.wait(LONG), "the server did not start"
+            self.records.take()
+            try:
+                yield self
+            finally:
+                self.should_exit = True
+                self._thread.join(LONG)
+                assert not self._thread.is_alive(), "the server did not stop"
+
+    def connect(self, target: str, **options: Any) -> ClientConnection:
+        """A client's connection; a refusal raises `websockets.exceptions.InvalidStatus`."""
+        options = {"proxy": None, "compression": None, "open_timeout": LONG, "close_timeout": LONG, **options}
+        connection: ClientConnection = connect(f"ws://127.0.0.1:{self.port}{target}", **options)
+        return connection
+
+    def connect_raw(
+        self, target: str, *, receive_buffer: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> socket.socket:
+        """A TCP connection on which a handshake was sent, and nothing read."""
+        raw = socket.socket()
+        raw.settimeout(LONG)
+        if receive_buffer is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        raw.connect(("127.0.0.1", self.port))
+        lines = {
+            "Host": f"127.0.0.1:{self.port}",
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            **(headers or {}),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        raw.sendall(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
+        return raw
+
+    def settled(self) -> list[logging.LogRecord]:
+        """What was logged since the last call, once no connection's application runs any more."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(LONG)
+        return self.records.take()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._started.set()
+
+    async def _settle(self) -> None:
+        while self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks)
+
+    def _run(self) -> None:
+        self.run(sockets=[self._listener])

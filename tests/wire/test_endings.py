@@ -1,0 +1,97 @@
+"""What each outcome of an endpoint tells the client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.websockets import WebSocketDisconnect
+
+from wsroute.exceptions import WebSocketRequestValidationError
+from wsroute.wire.endings import FAILED, Ending, ending_of, essence, is_departure
+from wsroute.wire.socket import StateError
+
+
+def test_a_validation_error_tells_what_is_wrong_and_not_what_was_sent() -> None:
+    error = {"type": "missing", "loc": ("query", "limit"), "msg": "Field required", "input": "secret", "ctx": {"a": 1}}
+    assert ending_of(WebSocketRequestValidationError([error])) == Ending(
+        422,
+        {"detail": [{"type": "missing", "loc": ("query", "limit"), "msg": "Field required"}]},
+        1008,
+        "Invalid handshake parameters",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(300, 1008), (307, 1008), (404, 1008), (499, 1008), (500, 1011), (599, 1011)]
+)
+def test_an_http_exception_closes_as_its_status_says(status: int, code: int) -> None:
+    ending = ending_of(HTTPException(status, "why", {"X-A": "1"}))
+    assert ending == Ending(status, {"detail": "why"}, code, "why", {"X-A": "1"})
+
+
+def test_an_http_exception_that_would_accept_is_an_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    ending = ending_of(HTTPException(204))
+    assert (ending.status, ending.code) == (500, 1011)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("detail", [{"a": 1}, ["a"], 42, object()])
+def test_a_detail_that_is_no_string_is_no_reason(detail: Any) -> None:
+    ending = ending_of(HTTPException(404, detail))
+    assert ending.content["detail"] is detail
+    assert ending.reason == "Not Found"
+
+
+def test_a_websocket_exception_closes_with_its_code() -> None:
+    assert ending_of(WebSocketException(4001, "why")) == Ending(403, {"code": 4001, "reason": "why"}, 4001, "why")
+
+
+def test_a_websocket_exception_with_a_code_that_may_not_be_sent_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ending = ending_of(WebSocketException(1006))
+    assert (ending.content, ending.code) == ({"code": 1011, "reason": ""}, 1011)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("exc", [ValueError("secret"), ExceptionGroup("secret", [HTTPException(404), ValueError()])])
+def test_a_bug_tells_nothing(exc: Exception) -> None:
+    assert ending_of(exc) is FAILED
+    assert "secret" not in repr(FAILED)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_group_with_one_leaf_is_that_leaf(ended: bool) -> None:
+    leaf = ValueError()
+    assert essence(leaf, ended=ended) is leaf
+    assert essence(ExceptionGroup("", [leaf]), ended=ended) is leaf
+    assert essence(ExceptionGroup("", [ExceptionGroup("", [leaf])]), ended=ended) is leaf
+
+
+def test_a_group_with_two_leaves_is_itself() -> None:
+    group = ExceptionGroup("", [ExceptionGroup("", [HTTPException(404)]), WebSocketDisconnect(1001)])
+    assert essence(group, ended=True) is group
+
+
+def test_a_group_of_tasks_that_all_saw_the_peer_leave_is_one_disconnect() -> None:
+    first = WebSocketDisconnect(1001)
+    assert essence(ExceptionGroup("", [first, WebSocketDisconnect(1006)]), ended=False) is first
+    group = ExceptionGroup("", [first, ExceptionGroup("", [StateError("closed")])])
+    assert essence(group, ended=True) is first
+    assert essence(group, ended=False) is group
+
+
+@pytest.mark.parametrize(
+    ("exc", "ended", "departure"),
+    [
+        (WebSocketDisconnect(), False, True),
+        (WebSocketDisconnect(), True, True),
+        (StateError(), True, True),
+        (StateError(), False, False),
+        (RuntimeError(), True, False),
+    ],
+)
+def test_a_state_error_says_that_the_connection_ended_once_it_has(exc: Exception, ended: bool, departure: bool) -> None:
+    assert is_departure(exc, ended=ended) is departure

@@ -1,0 +1,97 @@
+"""How a connection ends: what each outcome of an endpoint tells the client, before and after the accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.websockets import WebSocketDisconnect
+
+from wsroute.exceptions import WebSocketRequestValidationError
+from wsroute.wire.frames import sendable_code, sendable_status
+from wsroute.wire.handshake import status_phrase
+from wsroute.wire.socket import StateError
+
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the client is told.
+
+    Attributes:
+        status: The HTTP status of a refusal, before the accept.
+        content: The JSON body of a refusal.
+        code: The close code, after the accept or where no HTTP response can be sent.
+        reason: The close reason.
+        headers: Further headers of a refusal.
+    """
+
+    status: int
+    content: Mapping[str, Any]
+    code: int
+    reason: str
+    headers: Mapping[str, str] | None = None
+
+
+#: The endpoint returned without an accept.
+REFUSED = Ending(403, {"detail": "Forbidden"}, POLICY_VIOLATION, "Forbidden")
+#: A bug; what went wrong is for the server's log alone.
+FAILED = Ending(500, {"detail": "Internal Server Error"}, INTERNAL_ERROR, "Internal Server Error")
+#: The server stops, or whatever else cancels connections.
+GOING_AWAY = Ending(503, {"detail": "Service Unavailable"}, 1001, "")
+
+
+def ending_of(exc: Exception) -> Ending:
+    """What an exception tells the client; `FAILED` itself for one that is a bug."""
+    if isinstance(exc, WebSocketRequestValidationError):
+        # The input and the context of an error stay on the server: they are what the client sent, or internal.
+        detail = [{key: error.get(key) for key in ("type", "loc", "msg")} for error in exc.errors()]
+        return Ending(422, {"detail": detail}, POLICY_VIOLATION, "Invalid handshake parameters")
+    if isinstance(exc, HTTPException):
+        return _of_http(exc)
+    if isinstance(exc, WebSocketException):
+        code = sendable_code(exc.code)
+        return Ending(403, {"code": code, "reason": exc.reason}, code, exc.reason)
+    return FAILED
+
+
+def _of_http(exc: HTTPException) -> Ending:
+    status = sendable_status(exc.status_code)
+    code = INTERNAL_ERROR if status >= 500 else POLICY_VIOLATION
+    reason = exc.detail if isinstance(exc.detail, str) else status_phrase(status)
+    return Ending(status, {"detail": exc.detail}, code, reason, exc.headers)
+
+
+def essence(exc: Exception, *, ended: bool) -> Exception:
+    """What a group of exceptions comes to: its one leaf, or one for all where each only says that the peer left.
+
+    Tasks that serve one connection all see its end, so that a group of nothing else is no bug.
+
+    Args:
+        exc: Any exception.
+        ended: Whether the connection has ended.
+    """
+    leaves = list(_leaves(exc))
+    if len(leaves) == 1 or all(is_departure(leaf, ended=ended) for leaf in leaves):
+        return leaves[0]
+    return exc
+
+
+def is_departure(exc: Exception, *, ended: bool) -> bool:
+    """Whether an exception only says that the connection has ended.
+
+    Using a WebSocket after its end is no more than that: who serves one can't always know that it has ended.
+    """
+    return isinstance(exc, WebSocketDisconnect) or (ended and isinstance(exc, StateError))
+
+
+def _leaves(exc: Exception) -> Iterator[Exception]:
+    if isinstance(exc, ExceptionGroup):
+        for inner in exc.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield exc

@@ -1,0 +1,21 @@
+"""How a route wants its connections to end, where that is a matter of taste."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a route decides about the end of its connections.
+
+    Attributes:
+        reject: How a connection is refused before it was accepted: `"denial"` is an HTTP response where the server can
+            send one, `"close"` is `websocket.close` (servers answer with an HTTP 403 without a body), and `"accept"`
+            accepts and closes at once, which is the only way for a browser's script to read the code.
+        close_timeout: How long, in seconds, one frame that ends a connection may take.
+    """
+
+    reject: Literal["denial", "close", "accept"] = "denial"
+    close_timeout: float = 5.0

@@ -1,0 +1,309 @@
+"""The one WebSocket of a connection: Starlette's, with short ways for what every message takes.
+
+Three things differ from Starlette's, and all of them are about ends:
+
+- The peer's leaving has one name. `WebSocketDisconnect` is raised by a send to a peer that is known to be gone,
+  whichever way the server told so, and carries the code that was received, else 1006.
+- Only what may be sent is sent: see `wsroute.wire.frames`. A close after the end is dropped.
+- A client's mistake is not the server's error. A frame of the wrong kind is a `WebSocketException` of code 1003, and a
+  frame that is not JSON one of code 1007, so that the connection is closed without a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar, cast
+
+from anyio import lowlevel
+from starlette import websockets
+from starlette.exceptions import WebSocketException
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from wsroute.wire.frames import close_message, sendable
+from wsroute.wire.policy import Policy
+
+_T = TypeVar("_T")
+
+# Looked up at every message.
+_CONNECTING = WebSocketState.CONNECTING
+_CONNECTED = WebSocketState.CONNECTED
+_DISCONNECTED = WebSocketState.DISCONNECTED
+
+#: What using a WebSocket outside its life raises. Older versions of Starlette raise a bare RuntimeError, which could
+#: not be told from a bug in the endpoint.
+StateError: type[RuntimeError] = getattr(
+    websockets, "WebSocketDisconnected", cast("type[RuntimeError]", type("WebSocketDisconnected", (RuntimeError,), {}))
+)
+
+
+class InvalidJSON(WebSocketException, json.JSONDecodeError):
+    """A received frame is not JSON: the client's mistake, and still the error that `json.loads()` raises."""
+
+    def __init__(self, msg: str, doc: str = "", pos: int = 0) -> None:
+        json.JSONDecodeError.__init__(self, msg, doc, pos)
+        WebSocketException.__init__(self, 1007, "Invalid JSON")
+
+
+class Socket(WebSocket):
+    """The one WebSocket of a connection.
+
+    Attributes:
+        handshake_response: The Response that the endpoint or a dependency asked for. Its headers and cookies go out
+            with the answer to the handshake, be that an accept or a refusal.
+        ending_policy: How the route wants the connection to end.
+    """
+
+    handshake_response: Response | None = None
+    ending_policy: Policy = Policy()
+    # Whether a subclass overrides receive() or send(), which every frame then has to go through.
+    _relays: ClassVar[bool] = False
+    # The code and the reason with which the peer left.
+    _left: tuple[int, str | None] | None = None
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # What Starlette's constructors do, one for each class, in one step.
+        if scope["type"] != "websocket":
+            raise ValueError(f"a WebSocket has the scope of a WebSocket, not one of type {scope['type']!r}")
+        self.scope = scope
+        # Starlette's own references are private to it, but its slow paths look there.
+        self._receive = self._asgi_receive = receive
+        self._send = self._asgi_send = send
+        self.client_state = self.application_state = _CONNECTING
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be sent any more: the application closed or refused, or the peer left."""
+        return self.application_state is _DISCONNECTED or self.client_state is _DISCONNECTED
+
+    async def accept(
+        self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        """Accept the handshake, with the headers and cookies of the injected Response."""
+        if (
+            self.client_state is not _CONNECTING
+            or self.application_state is not _CONNECTING
+            or headers is not None
+            or self.handshake_response is not None
+            or self._relays
+        ):
+            return await super().accept(subprotocol, headers)
+        message = await self._asgi_receive()
+        if message["type"] != "websocket.connect":
+            raise _unexpected(message)
+        self.client_state = self.application_state = _CONNECTED
+        try:
+            await self._asgi_send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        except Exception as exc:
+            self._check_lost(exc)
+            # What the server refused is not sent: the handshake can still be answered in another way.
+            self.application_state = _CONNECTING
+            raise
+
+    async def receive(self) -> Message:
+        """The next ASGI message, as in Starlette."""
+        if self.client_state is _CONNECTED:
+            message = await self._asgi_receive()
+            if message["type"] == "websocket.disconnect":
+                self._leave(message)
+            elif message["type"] != "websocket.receive":
+                raise _unexpected(message)
+            return message
+        if self.client_state is _DISCONNECTED:
+            return await _outside_life(super().receive())
+        return await super().receive()
+
+    async def send(self, message: Message) -> None:
+        """Send one ASGI message.
+
+        Raises:
+            WebSocketDisconnect: The peer is gone.
+            RuntimeError: The message is not one that may come next, as in Starlette.
+        """
+        kind = message["type"]
+        if kind == "websocket.send" and self.application_state is _CONNECTED and self.client_state is _CONNECTED:
+            try:
+                await self._asgi_send(message)
+            except (OSError, RuntimeError) as exc:
+                self._check_lost(exc)
+                raise
+        elif not self.ended:
+            await self._advance(message)
+        elif kind == "websocket.close":
+            # A server may take it for an error that a handshake is never answered, even if the peer left.
+            if self.application_state is _CONNECTING:
+                with suppress(Exception):
+                    await super().send(sendable(message))
+            self.application_state = _DISCONNECTED
+        elif self._left is not None:
+            raise WebSocketDisconnect(*self._left)
+        else:
+            await _outside_life(super().send(message))
+
+    async def receive_text(self) -> str:
+        """The data of the next frame, which has to be text."""
+        if self.application_state is not _CONNECTED:
+            return await _outside_life(super().receive_text())
+        if self.client_state is _CONNECTED and not self._relays:
+            message = await self._asgi_receive()
+        else:
+            message = await self.receive()
+        text: str | None = message.get("text")
+        if text is None:
+            raise self._no_data(message, "text")
+        return text
+
+    async def receive_bytes(self) -> bytes:
+        """The data of the next frame, which has to be binary."""
+        if self.application_state is not _CONNECTED:
+            return await _outside_life(super().receive_bytes())
+        at_once = self.client_state is _CONNECTED and not self._relays
+        message = await (self._asgi_receive() if at_once else self.receive())
+        data: bytes | None = message.get("bytes")
+        if data is None:
+            raise self._no_data(message, "binary")
+        return data
+
+    async def receive_json(self, mode: str = "text") -> Any:
+        """The JSON value of the next frame; `mode` is the kind of the frame, `"text"` or `"binary"`."""
+        if mode == "text":
+            data: str | bytes = await Socket.receive_text(self)
+        elif mode == "binary":
+            data = await Socket.receive_bytes(self)
+        else:
+            return await super().receive_json(mode)
+        try:
+            return json.loads(data if isinstance(data, str) else data.decode())
+        except json.JSONDecodeError as exc:
+            raise InvalidJSON(exc.msg, exc.doc, exc.pos) from None
+        except (UnicodeDecodeError, RecursionError) as exc:
+            raise InvalidJSON(str(exc)) from None
+
+    async def send_text(self, data: str) -> None:
+        """Send one text frame."""
+        if self.application_state is not _CONNECTED or self.client_state is not _CONNECTED or self._relays:
+            return await super().send_text(data)
+        try:
+            await self._asgi_send({"type": "websocket.send", "text": data})
+        except (OSError, RuntimeError) as exc:
+            self._check_lost(exc)
+            raise
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send one binary frame."""
+        if self.application_state is not _CONNECTED or self.client_state is not _CONNECTED or self._relays:
+            return await super().send_bytes(data)
+        try:
+            await self._asgi_send({"type": "websocket.send", "bytes": data})
+        except (OSError, RuntimeError) as exc:
+            self._check_lost(exc)
+            raise
+
+    async def send_json(self, data: Any, mode: str = "text") -> None:
+        """Send a value as JSON in one frame; `mode` is the kind of the frame, `"text"` or `"binary"`."""
+        if mode != "text":
+            return await super().send_json(data, mode)
+        # Not self.send_text(): Starlette's send_json() does not go through a subclass's own either.
+        await Socket.send_text(self, json.dumps(data, separators=(",", ":"), ensure_ascii=False))
+
+    async def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """Close the connection, or refuse the handshake; do nothing where it has already ended.
+
+        Args:
+            code: The close code; 1011 is sent for one that may not be sent.
+            reason: The close reason, cut to 123 bytes of UTF-8.
+        """
+        if self.application_state is not _CONNECTED or self.client_state is not _CONNECTED or self._relays:
+            return await super().close(code, reason)
+        self.application_state = _DISCONNECTED
+        try:
+            await self._asgi_send(close_message(code, reason))
+        except (OSError, RuntimeError) as exc:
+            # In a `finally`, an exception from here would take the place of the one that matters.
+            if self._lost(exc) is None:
+                raise
+
+    async def _advance(self, message: Message) -> None:
+        """Send a message that takes the connection from one state to the next."""
+        before = self.application_state
+        injected = () if self.handshake_response is None else self.handshake_response.raw_headers
+        try:
+            await super().send(sendable(message, injected))
+        except Exception as exc:
+            if message["type"] != "websocket.close":
+                self._check_lost(exc)
+            elif self._lost(exc) is not None:
+                return
+            # As in accept().
+            if before is _CONNECTING:
+                self.application_state = before
+            raise
+        if before is WebSocketState.RESPONSE and self.application_state is _DISCONNECTED:
+            # uvicorn's websockets-sansio does not count a denial as an answer before it has lost the connection, which
+            # takes one turn of the event loop; it would log an error if the application returned before.
+            await lowlevel.cancel_shielded_checkpoint()
+
+    def _no_data(self, message: Message, kind: str) -> Exception:
+        """What to raise for a message that does not carry what was asked for."""
+        if message["type"] == "websocket.disconnect":
+            return WebSocketDisconnect(*self._leave(message))
+        if message["type"] == "websocket.receive":
+            return WebSocketException(1003, f"Expected a {kind} frame")
+        return _unexpected(message)
+
+    def _leave(self, message: Message) -> tuple[int, str | None]:
+        self.client_state = _DISCONNECTED
+        # The ASGI specification's default, for servers that leave it out.
+        self._left = (message.get("code", 1005), message.get("reason"))
+        return self._left
+
+    def _check_lost(self, exc: Exception) -> None:
+        """Raise WebSocketDisconnect if the failure of a send means that the connection is gone."""
+        if (lost := self._lost(exc)) is not None:
+            raise lost from exc
+
+    def _lost(self, exc: Exception) -> WebSocketDisconnect | None:
+        if not isinstance(exc, (OSError, WebSocketDisconnect)) and not _is_closed_by_server(exc):
+            return None
+        self.application_state = _DISCONNECTED
+        # receive() may still tell the code with which the peer left.
+        self._left = self._left or (1006, None)
+        return WebSocketDisconnect(*self._left)
+
+
+def _is_closed_by_server(exc: Exception) -> bool:
+    # uvicorn closes by itself after an unanswered ping and an oversized message. While the peer does not take what was
+    # sent before, it blames the application for sending after a close, though this application has sent none.
+    return isinstance(exc, RuntimeError) and str(exc).startswith("Unexpected ASGI message")
+
+
+async def _outside_life(call: Awaitable[_T]) -> _T:
+    """Let Starlette raise its own error for a call outside the life of the connection, and give it one type."""
+    try:
+        return await call
+    except RuntimeError as exc:
+        raise StateError(*exc.args) from None
+
+
+def _unexpected(message: Message) -> RuntimeError:
+    return RuntimeError(f"the server sent the ASGI message {message['type']!r} where none of that type can come")
+
+
+@functools.cache
+def socket_class(base: type[WebSocket]) -> type[Socket]:
+    """The class that a connection's WebSocket needs, to be what a route's annotations ask for.
+
+    Args:
+        base: The most derived class that is asked for.
+    """
+    if issubclass(Socket, base):
+        return Socket
+    if issubclass(base, Socket):
+        return base
+    relays = base.receive is not WebSocket.receive or base.send is not WebSocket.send
+    namespace = {"__module__": base.__module__, "__qualname__": base.__qualname__, "_relays": relays}
+    return cast("type[Socket]", type(base.__name__, (base, Socket), namespace))
