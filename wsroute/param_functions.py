@@ -1,0 +1,149 @@
+"""The functions that people call to make markers, typed as returning `Any`.
+
+A type checker would otherwise refuse `user: User = Depends(current_user)`, whose default is no `User`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from typing_extensions import Unpack
+
+from wsroute import params
+from wsroute.params import REQUIRED, Constraints
+
+_Scope = Literal["connection", "request", "function"]
+
+
+def Depends(
+    dependency: Callable[..., Any] | None = None,
+    *,
+    use_cache: bool = True,
+    scope: _Scope | None = None,
+    max_concurrency: int | None = None,
+    threadpool: bool | None = None,
+) -> Any:
+    """Declare that a parameter gets the value of a dependency.
+
+    Args:
+        dependency: A function, coroutine function, generator, context manager function, class or any other callable.
+            Left out, it is the annotation, which has to be a class.
+        use_cache: Whether uses of the same callable on one connection share one value. Default `True`.
+        scope: How long a dependency with `yield` stays open. `"connection"`, or FastAPI's word `"request"`: until the
+            endpoint has ended and the connection is closed. `"function"`: closed before that, when the endpoint has
+            ended. Default: the shortest lifetime among what it needs, else the connection.
+        max_concurrency: How many connections may use this declaration at once; a dependency with `yield` counts until
+            it is closed. Default `None`: no limit.
+        threadpool: Whether a synchronous dependency runs in a worker thread. Default `None`: functions and generators
+            do, classes are constructed in place.
+
+    Raises:
+        InvalidParameterError: `max_concurrency` is not a whole number from 1.
+    """
+    return params.Depends(dependency, use_cache, scope, max_concurrency=max_concurrency, threadpool=threadpool)
+
+
+def Security(
+    dependency: Callable[..., Any] | None = None,
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+) -> Any:
+    """Declare a dependency that also asks for OAuth2 scopes.
+
+    Args:
+        dependency: As for `Depends`.
+        scopes: What it, and everything below it, finds in its `SecurityScopes` parameter.
+        use_cache: As for `Depends`; uses with other scopes are other values where the scopes are looked at.
+    """
+    return params.Security(dependency, use_cache, scopes=scopes)
+
+
+def Path(
+    default: Any = REQUIRED,
+    *,
+    default_factory: Callable[[], Any] | None = None,
+    alias: str | None = None,
+    validation_alias: Any = None,
+    **constraints: Unpack[Constraints],
+) -> Any:
+    """Declare a parameter of the path, of the route's own or of a `Mount` above it.
+
+    Args:
+        default: Not allowed for a path parameter; accepted for the sake of one signature, and refused with a reason.
+        default_factory: The same.
+        alias: The name in the path, where it differs from the parameter's.
+        validation_alias: The same, as pydantic's `AliasChoices` or `AliasPath`.
+        constraints: What `pydantic.Field` takes: `gt=`, `max_length=`, `pattern=`, `description=`, ...
+    """
+    return params.Path(default, default_factory, alias, validation_alias, dict(constraints))
+
+
+def Query(
+    default: Any = REQUIRED,
+    *,
+    default_factory: Callable[[], Any] | None = None,
+    alias: str | None = None,
+    validation_alias: Any = None,
+    **constraints: Unpack[Constraints],
+) -> Any:
+    """Declare a parameter of the query string: a scalar, a list of scalars, or a pydantic model.
+
+    Args:
+        default: The value if it was not sent. In `Annotated`, write it after the annotation instead.
+        default_factory: Makes that value, once for each connection.
+        alias: The name in the query string, where it differs from the parameter's.
+        validation_alias: The same, as pydantic's `AliasChoices` or `AliasPath`.
+        constraints: What `pydantic.Field` takes: `gt=`, `max_length=`, `pattern=`, `description=`, ...
+    """
+    return params.Query(default, default_factory, alias, validation_alias, dict(constraints))
+
+
+def Header(
+    default: Any = REQUIRED,
+    *,
+    default_factory: Callable[[], Any] | None = None,
+    alias: str | None = None,
+    validation_alias: Any = None,
+    convert_underscores: bool = True,
+    **constraints: Unpack[Constraints],
+) -> Any:
+    """Declare a parameter from a header of the handshake.
+
+    Args:
+        default: The value if it was not sent. In `Annotated`, write it after the annotation instead.
+        default_factory: Makes that value, once for each connection.
+        alias: The name of the header, where it differs from the parameter's.
+        validation_alias: The same, as pydantic's `AliasChoices` or `AliasPath`.
+        convert_underscores: Whether `x_token` means the header `x-token`. Default `True`.
+        constraints: What `pydantic.Field` takes: `gt=`, `max_length=`, `pattern=`, `description=`, ...
+    """
+    return params.Header(
+        default,
+        default_factory,
+        alias,
+        validation_alias,
+        dict(constraints),
+        convert_underscores=convert_underscores,
+    )
+
+
+def Cookie(
+    default: Any = REQUIRED,
+    *,
+    default_factory: Callable[[], Any] | None = None,
+    alias: str | None = None,
+    validation_alias: Any = None,
+    **constraints: Unpack[Constraints],
+) -> Any:
+    """Declare a parameter from a cookie of the handshake.
+
+    Args:
+        default: The value if it was not sent. In `Annotated`, write it after the annotation instead.
+        default_factory: Makes that value, once for each connection.
+        alias: The name of the cookie, where it differs from the parameter's.
+        validation_alias: The same, as pydantic's `AliasChoices` or `AliasPath`.
+        constraints: What `pydantic.Field` takes: `gt=`, `max_length=`, `pattern=`, `description=`, ...
+    """
+    return params.Cookie(default, default_factory, alias, validation_alias, dict(constraints))

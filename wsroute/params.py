@@ -1,0 +1,196 @@
+"""The markers that a signature carries: frozen records, and nothing that acts.
+
+The functions of the same names in `wsroute.param_functions` are what people call: they are typed as returning
+`Any`, so that a type checker accepts `user: User = Depends(current_user)`.
+
+A marker is only ever read by this package. Wherever another framework would read it as something else, it raises:
+`__get_pydantic_core_schema__` where an annotation becomes a schema, `__deepcopy__` where a default becomes a value, and
+`__class__` where FastAPI asks whether it is one of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
+
+from typing_extensions import TypedDict
+
+from wsroute.exceptions import InvalidParameterError, Location, MisplacedMarkerError
+
+Lifetime: TypeAlias = Literal["connection", "request", "function"]
+Source: TypeAlias = Literal["path", "query", "header", "cookie"]
+
+#: Stands for "no default": `None` and `...` are values that people write.
+REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED", "__slots__": ()})()
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Marker:
+    """What all markers share: they raise where something other than wsroute would use them."""
+
+    def __repr__(self) -> str:
+        """As it could have been written: error messages show it to whoever wrote it."""
+        first, *_ = (item.name for item in fields(self))
+        given = {
+            item.name: value
+            for item in fields(self)
+            if item.repr and (value := getattr(self, item.name)) is not item.default
+        }
+        given |= given.pop("constraints", {})
+        arguments = (f"{'' if name == first else f'{name}='}{_name_or_repr(value)}" for name, value in given.items())
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+    @property  # type: ignore[misc]  # `object` has an attribute of this name, which isinstance() asks as well
+    def __class__(self) -> type[Self]:
+        # FastAPI takes the default of a parameter for a value if it is no marker that it knows: a client that sends
+        # one of this name would get past the dependency, and nothing but this question tells what is about to happen.
+        if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] == "fastapi":
+            raise MisplacedMarkerError(self)
+        return type(self)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> NoReturn:
+        raise MisplacedMarkerError(self)
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise MisplacedMarkerError(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ConcurrencyLimit:
+    """How many connections may use one declaration at once; compared by identity, one for each declaration."""
+
+    size: int
+
+
+@dataclass(frozen=True, repr=False)
+class Depends(Marker):
+    """A value that a callable provides. See `wsroute.Depends` for the parameters."""
+
+    dependency: Callable[..., Any] | None = None
+    use_cache: bool = True
+    scope: Lifetime | None = None
+    max_concurrency: int | None = field(default=None, kw_only=True)
+    threadpool: bool | None = field(default=None, kw_only=True)
+    # A part of the comparison, so that `typing.Annotated`, which merges equal metadata, keeps limits apart.
+    limit: ConcurrencyLimit | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        size = self.max_concurrency
+        if size is None:
+            return
+        if type(size) is not int or size < 1:
+            raise InvalidParameterError(
+                Location(),
+                problem=f"max_concurrency={size!r} is no limit",
+                expected="a whole number from 1, or None for no limit",
+                remedy="write Depends(..., max_concurrency=10)",
+            )
+        object.__setattr__(self, "limit", ConcurrencyLimit(size))
+
+    def __hash__(self) -> int:
+        # A dependency may be an unhashable object; its marker still has to fit into `typing`'s unions.
+        return hash((type(self), id(self.dependency) if _unhashable(self.dependency) else self.dependency))
+
+
+@dataclass(frozen=True, repr=False)
+class Security(Depends):
+    """A dependency that adds OAuth2 scopes for everything below it."""
+
+    scopes: Sequence[str] | None = field(default=None, kw_only=True)
+
+    __hash__ = Depends.__hash__
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A tuple of our own: the caller's list may change later, and must not change this route.
+        object.__setattr__(self, "scopes", tuple(self.scopes) if self.scopes else None)
+
+
+class Constraints(TypedDict, total=False):
+    """What `pydantic.Field` knows beside the default and the aliases; handed to it as it is."""
+
+    alias_priority: int | None
+    serialization_alias: str | None
+    title: str | None
+    description: str | None
+    examples: list[Any] | None
+    deprecated: Any
+    json_schema_extra: Any
+    gt: Any
+    ge: Any
+    lt: Any
+    le: Any
+    multiple_of: float | None
+    min_length: int | None
+    max_length: int | None
+    pattern: Any
+    discriminator: Any
+    strict: bool | None
+    validate_default: bool | None
+    union_mode: Literal["smart", "left_to_right"]
+    fail_fast: bool | None
+    allow_inf_nan: bool | None
+    max_digits: int | None
+    decimal_places: int | None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Param(Marker):
+    """A value that the handshake carries."""
+
+    source: ClassVar[Source]
+
+    default: Any = REQUIRED
+    default_factory: Callable[[], Any] | None = None
+    alias: str | None = None
+    validation_alias: Any = None
+    constraints: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.constraints.keys() - Constraints.__annotations__.keys())
+        if unknown:
+            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
+        if self.default is ...:
+            object.__setattr__(self, "default", REQUIRED)
+        object.__setattr__(self, "constraints", MappingProxyType(dict(self.constraints)))
+
+
+class Path(Param):
+    """A parameter of the route's path."""
+
+    source = "path"
+
+
+class Query(Param):
+    """A parameter of the query string."""
+
+    source = "query"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Header(Param):
+    """A header of the handshake."""
+
+    source = "header"
+    convert_underscores: bool = field(default=True, kw_only=True)
+
+
+class Cookie(Param):
+    """A cookie of the handshake."""
+
+    source = "cookie"
+
+
+def _name_or_repr(value: object) -> str:
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _unhashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return True
+    return False
