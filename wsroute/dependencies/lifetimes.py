@@ -1,0 +1,65 @@
+"""How long values live, and what may need what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wsroute.dependencies.callables import Form, describe, show
+from wsroute.dependencies.models import LIFETIMES, Dependant, Lifetime
+from wsroute.exceptions import DependencyScopeError, Location
+
+#: What the markers say, and what it means here.
+_SCOPES: Mapping[str | None, Lifetime | None] = {
+    None: None,
+    "connection": "connection",
+    "request": "connection",
+    "function": "function",
+}
+
+
+def check_scope(scope: object, where: Location) -> None:
+    """Check that a declaration says a lifetime, or nothing.
+
+    Raises:
+        DependencyScopeError: It says something else.
+    """
+    if scope is None or (isinstance(scope, str) and scope in _SCOPES):
+        return
+    known = ", ".join(repr(name) for name in _SCOPES if name)
+    raise DependencyScopeError(
+        where,
+        problem=f"scope={show(scope)} is no lifetime",
+        expected=f"one of {known}",
+        remedy='leave scope= out for the whole connection, or write scope="function"',
+    )
+
+
+def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], location: Location) -> Lifetime:
+    """How long the value of a dependency lives.
+
+    Args:
+        form: What calling the dependency gives.
+        scope: What its declaration says.
+        below: What it needs.
+        location: Where it is declared.
+
+    Raises:
+        DependencyScopeError: It would outlive what it needs.
+    """
+    shortest = max((node.lifetime for node in below), key=LIFETIMES.index, default=LIFETIMES[0])
+    said = _SCOPES[scope]
+    if said is None:
+        return shortest
+    if LIFETIMES.index(said) < LIFETIMES.index(shortest):
+        me, where = location.chain[-1], location
+        while culprit := next((node for node in below if node.lifetime == shortest), None):
+            # Down to the one that says so: those in between live no longer because of it.
+            where, below = where.inside(describe(culprit.call)), culprit.dependencies
+        raise DependencyScopeError(
+            where,
+            problem=f"{me} has scope={scope!r}, and needs {where.chain[-1]}, which lives shorter: scope={shortest!r}",
+            expected="a dependency that ends no later than what it needs",
+            remedy=f"give {me} scope={shortest!r}, or {where.chain[-1]} scope={scope!r}",
+        )
+    # A value that nothing closes lives as long as what it was made from; saying more would only run it twice.
+    return said if form.is_context else shortest

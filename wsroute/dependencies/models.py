@@ -1,0 +1,142 @@
+"""The tree of what an endpoint needs: immutable, complete, and without any behaviour."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from wsroute.dependencies.callables import Form, describe
+from wsroute.dependencies.fields import ParamField
+from wsroute.exceptions import Location
+from wsroute.params import Source
+
+#: How long a value lives. `"request"` is FastAPI's word for `"connection"` and does not occur below the markers.
+Lifetime: TypeAlias = Literal["connection", "function"]
+
+#: From the longest to the shortest; a dependency may need what comes before it, and its own.
+LIFETIMES: tuple[Lifetime, ...] = ("connection", "function")
+
+
+class Special(enum.Enum):
+    """What a parameter can get from the connection itself, by its annotation."""
+
+    WEBSOCKET = "websocket"
+    REQUEST = "request"
+    RESPONSE = "response"
+    BACKGROUND_TASKS = "background_tasks"
+    SECURITY_SCOPES = "security_scopes"
+    TASK_GROUP = "task_group"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialParam:
+    """A parameter that gets something of the connection.
+
+    Attributes:
+        name: The parameter.
+        special: What it gets.
+        cls: The class that its annotation asks for; an instance of exactly that class, or of a subclass, is given.
+    """
+
+    name: str
+    special: Special
+    cls: type[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dependant:
+    """One callable and all that it needs.
+
+    Attributes:
+        call: The callable.
+        name: The parameter of the parent that gets its value; `None` for the endpoint and for what is run for its
+            effect only.
+        path: The path of the route.
+        arguments: What each parameter gets, in the order of the signature.
+        effects: Dependencies that are run for their effect, before the arguments.
+        positional_only: The names of parameters that must be handed over by position.
+        form: What calling it gives.
+        threaded: Whether it runs in a worker thread.
+        use_cache: Whether another use of the same callable may share its value.
+        scope: The lifetime that the declaration asks for, or `None`.
+        lifetime: How long its value lives.
+        own_oauth_scopes: The security scopes that this declaration adds for itself and everything below it.
+        uses_scopes: Whether it, or anything below it, asks for the security scopes.
+        limit: The concurrency limit of the declaration, if it has one.
+        location: Where it was found, for error messages.
+    """
+
+    call: Callable[..., Any]
+    name: str | None
+    path: str | None
+    arguments: tuple[Argument, ...]
+    effects: tuple[Dependant, ...]
+    positional_only: frozenset[str]
+    form: Form
+    threaded: bool
+    use_cache: bool
+    scope: str | None
+    lifetime: Lifetime
+    own_oauth_scopes: tuple[str, ...]
+    uses_scopes: bool
+    limit: Any
+    location: Location
+
+    @property
+    def dependencies(self) -> tuple[Dependant, ...]:
+        """All direct sub-dependencies in the order in which they are resolved."""
+        return (*self.effects, *(item for item in self.arguments if isinstance(item, Dependant)))
+
+    @property
+    def params(self) -> tuple[ParamField, ...]:
+        """The parameters that the handshake fills, in the order of the signature."""
+        return tuple(item for item in self.arguments if isinstance(item, ParamField))
+
+    @property
+    def path_params(self) -> tuple[ParamField, ...]:
+        """Parameters from the path."""
+        return self._from("path")
+
+    @property
+    def query_params(self) -> tuple[ParamField, ...]:
+        """Parameters from the query string."""
+        return self._from("query")
+
+    @property
+    def header_params(self) -> tuple[ParamField, ...]:
+        """Parameters from headers."""
+        return self._from("header")
+
+    @property
+    def cookie_params(self) -> tuple[ParamField, ...]:
+        """Parameters from cookies."""
+        return self._from("cookie")
+
+    @property
+    def special_params(self) -> tuple[SpecialParam, ...]:
+        """Parameters that get something of the connection itself."""
+        return tuple(item for item in self.arguments if isinstance(item, SpecialParam))
+
+    def walk(self) -> Iterator[Dependant]:
+        """This node and every node below it, each once, in the order of the declarations."""
+        seen: set[int] = set()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                yield node
+                waiting.extend(reversed(node.dependencies))
+
+    def __repr__(self) -> str:
+        needs = ", ".join(item.name or "" for item in self.arguments)
+        return f"<Dependant {describe(self.call)}({needs})>"
+
+    def _from(self, source: Source) -> tuple[ParamField, ...]:
+        return tuple(field for field in self.params if field.source == source)
+
+
+Argument: TypeAlias = Dependant | ParamField | SpecialParam
