@@ -85,6 +85,39 @@ async def test_a_conversation_is_starlettes(base: type[WebSocket]) -> None:
     assert peer.accepted == {"type": "websocket.accept", "subprotocol": "chat", "headers": []}
 
 
+def test_a_scope_of_another_kind_is_refused() -> None:
+    peer = Peer(scope={"type": "http"})
+    with pytest.raises(ValueError, match="not one of type 'http'"):
+        socket(peer)
+
+
+async def test_a_binary_frame_among_texts_is_the_clients_mistake() -> None:
+    websocket = await accepted(Peer().say("a", b"b"))
+    texts = websocket.iter_text()
+    assert await anext(texts) == "a"
+    with pytest.raises(WebSocketException) as caught:
+        await anext(texts)
+    assert caught.value.code == 1003
+
+
+async def test_texts_are_iterated_through_a_subclass_that_reads_them_itself() -> None:
+    class Shouting(WebSocket):
+        async def receive_text(self) -> str:
+            return (await super().receive_text()).upper()
+
+    websocket = await accepted(Peer().say("a", "b").leave(), Shouting)
+    assert [text async for text in websocket.iter_text()] == ["A", "B"]
+
+
+async def test_an_iteration_ends_when_the_application_has_closed_meanwhile() -> None:
+    websocket = await accepted(Peer().say("a", "b"))
+    texts = websocket.iter_text()
+    assert await anext(texts) == "a"
+    await websocket.close()
+    with pytest.raises(StateError):
+        await anext(texts)
+
+
 @both
 async def test_a_close_ends_the_applications_side(base: type[WebSocket]) -> None:
     peer = Peer()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -156,6 +156,22 @@ class Socket(WebSocket):
         if text is None:
             raise self._no_data(message, "text")
         return text
+
+    async def iter_text(self) -> AsyncIterator[str]:
+        """The data of all frames, which have to be text, until the peer leaves."""
+        if type(self).receive_text is Socket.receive_text and not self._relays:
+            while self.application_state is _CONNECTED and self.client_state is _CONNECTED:
+                message = await self._asgi_receive()
+                text: str | None = message.get("text")
+                if text is not None:
+                    yield text
+                elif message["type"] == "websocket.disconnect":
+                    self._leave(message)
+                    return
+                else:
+                    raise self._no_data(message, "text")
+        async for text in super().iter_text():
+            yield text
 
     async def receive_bytes(self) -> bytes:
         """The data of the next frame, which has to be binary."""
