@@ -1,0 +1,362 @@
+"""Routers in applications of Starlette and FastAPI: plugged in, and plugged in the wrong way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Annotated, Any
+
+import fastapi
+import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.testclient import TestClient
+
+from tests.asgi import Peer
+from wsroute import (
+    APIWebSocketRoute,
+    Depends,
+    HTTPException,
+    InvalidParameterError,
+    MissingPathParameterError,
+    Path,
+    Query,
+    RouterError,
+    UninjectedEndpointError,
+    WebSocket,
+    WebSocketRequestValidationError,
+    WebSocketRouter,
+)
+
+pytestmark = pytest.mark.anyio
+
+applications = pytest.mark.parametrize("make", [Starlette, FastAPI])
+Make = Callable[..., Starlette]
+
+
+def get_value() -> int:
+    return 1
+
+
+async def endpoint(websocket: WebSocket, value: Annotated[int, Depends(get_value)]) -> None:
+    await websocket.accept()
+    await websocket.send_json(value)
+
+
+def router_of(path: str = "/rooms", **options: Any) -> WebSocketRouter:
+    return WebSocketRouter(routes=[APIWebSocketRoute(path, endpoint)], **options)
+
+
+def lifespan_of(calls: list[str], name: str, state: Any) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        calls.append(f"{name} starts")
+        try:
+            yield state
+        finally:
+            calls.append(f"{name} ends")
+
+    return lifespan
+
+
+# --- Attached ------------------------------------------------------------------------------------------------------
+
+
+@applications
+async def test_an_attached_router_is_served(make: Make) -> None:
+    app = make()
+    router_of().attach(app)
+    peer = Peer("/rooms")
+    await peer.serve(app)
+    assert peer.frames == ["1"]
+    assert (peer.scope["app"], peer.scope["router"]) == (app, app.router)
+
+
+@applications
+async def test_routes_that_are_added_after_attaching_appear(make: Make) -> None:
+    app, router = make(), WebSocketRouter()
+    router.attach(app)
+    for path in ("/a", "/b"):
+        router.add_api_websocket_route(path, endpoint)
+        peer = Peer(path)
+        await peer.serve(app)
+        assert peer.frames == ["1"]
+
+
+@applications
+def test_attaching_again_changes_nothing(make: Make) -> None:
+    calls: list[str] = []
+    app, router = make(), router_of(lifespan=lifespan_of(calls, "router", None))
+    router.attach(app)
+    routes, lifespan = [*app.router.routes], app.router.lifespan_context
+    router.attach(app)
+    assert (app.router.routes, app.router.lifespan_context) == (routes, lifespan)
+    with TestClient(app):
+        router.attach(app)
+    assert calls == ["router starts", "router ends"]
+
+
+@applications
+def test_two_routers_that_look_alike_are_both_attached(make: Make) -> None:
+    app, first, second = make(), WebSocketRouter(), WebSocketRouter()
+    first.attach(app)
+    second.attach(app)
+    assert [route for route in app.router.routes if isinstance(route, WebSocketRouter)] == [first, second]
+
+
+@applications
+def test_one_router_is_attached_to_several_applications(make: Make) -> None:
+    router = router_of()
+    for app in (make(), make()):
+        router.attach(app)
+        with TestClient(app).websocket_connect("/rooms") as websocket:
+            assert websocket.receive_json() == 1
+
+
+@applications
+def test_attaching_late_is_an_error(make: Make) -> None:
+    app = make()
+    with TestClient(app), pytest.raises(RouterError, match="too late"):
+        router_of().attach(app)
+
+
+@applications
+def test_attaching_checks_every_route(make: Make) -> None:
+    async def unmarked(websocket: WebSocket, items: list[str]) -> None: ...
+
+    app = make()
+    with pytest.raises(InvalidParameterError):
+        WebSocketRouter(routes=[APIWebSocketRoute("/", unmarked)]).attach(app)
+    assert not any(isinstance(route, WebSocketRouter) for route in app.router.routes)
+
+
+def test_sockets_and_requests_share_a_path_in_an_application() -> None:
+    app = FastAPI()
+
+    @app.get("/rooms")
+    def page() -> str:
+        return "page"
+
+    router_of().attach(app)
+    client = TestClient(app)
+    assert client.get("/rooms").json() == "page"
+    with client.websocket_connect("/rooms") as websocket:
+        assert websocket.receive_json() == 1
+
+
+def test_the_application_answers_what_the_router_does_not() -> None:
+    app = FastAPI()
+    router_of().attach(app)
+    assert TestClient(app).get("/rooms").status_code == TestClient(app).get("/other").status_code == 404
+
+
+# --- The lifespan --------------------------------------------------------------------------------------------------
+
+
+@applications
+def test_the_lifespan_of_the_router_runs_inside_of_the_applications(make: Make) -> None:
+    calls: list[str] = []
+    app = make(lifespan=lifespan_of(calls, "app", {"of": "app", "outer": 1}))
+    inner = WebSocketRouter(lifespan=lifespan_of(calls, "inner", {"of": "inner", "inner": 1}))
+    router = WebSocketRouter(lifespan=lifespan_of(calls, "router", {"of": "router", "router": 1}))
+    router.include_router(inner)
+
+    @router.websocket("/")
+    async def function(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json(websocket.scope["state"])
+
+    router.attach(app)
+    with TestClient(app) as client, client.websocket_connect("/") as websocket:
+        assert websocket.receive_json() == {"of": "app", "outer": 1, "router": 1, "inner": 1}
+    names = ["app", "router", "inner"]
+    assert calls == [f"{name} starts" for name in names] + [f"{name} ends" for name in names[::-1]]
+
+
+@applications
+async def test_without_state_a_server_that_takes_none_starts(make: Make) -> None:
+    app = make()
+    router_of().attach(app)
+    async with app.router.lifespan_context(app) as state:
+        assert state is None
+
+
+@applications
+def test_a_router_that_is_included_after_attaching_takes_part_in_the_lifespan(make: Make) -> None:
+    calls: list[str] = []
+    app, router = make(), WebSocketRouter()
+    router.attach(app)
+    router.include_router(WebSocketRouter(lifespan=lifespan_of(calls, "later", None)))
+    with TestClient(app):
+        assert calls == ["later starts"]
+    assert calls == ["later starts", "later ends"]
+
+
+@applications
+def test_an_application_does_not_start_with_a_declaration_that_cannot_work(make: Make) -> None:
+    async def unmarked(websocket: WebSocket, items: list[str]) -> None: ...
+
+    app, router = make(), WebSocketRouter()
+    router.attach(app)
+    router.add_api_websocket_route("/", unmarked)
+    with pytest.raises(InvalidParameterError), TestClient(app):
+        raise AssertionError("started")
+
+
+# --- What the application decides ----------------------------------------------------------------------------------
+
+
+class Unknown(Exception):
+    pass
+
+
+@applications
+async def test_exception_handlers_of_the_application_act(make: Make) -> None:
+    async def unknown(websocket: WebSocket, exc: Exception) -> JSONResponse:
+        return JSONResponse({"unknown": str(exc)}, status_code=404)
+
+    def invalid(websocket: WebSocket, exc: WebSocketRequestValidationError) -> JSONResponse:
+        return JSONResponse([error["loc"] for error in exc.errors()], status_code=400)
+
+    async def teapot(websocket: WebSocket, exc: HTTPException) -> JSONResponse:
+        return JSONResponse(exc.detail, status_code=418)
+
+    handlers: Any = {Unknown: unknown, WebSocketRequestValidationError: invalid, 401: teapot}
+    app, router = make(exception_handlers=handlers), WebSocketRouter()
+
+    @router.websocket("/{what}")
+    async def function(websocket: WebSocket, what: str, number: Annotated[int, Query()] = 0) -> None:
+        raise Unknown("room") if what == "unknown" else HTTPException(401, "tea")
+
+    router.attach(app)
+    for path, status, body in [
+        ("/unknown", 404, {"unknown": "room"}),
+        ("/any?number=x", 400, [["query", "number"]]),
+        ("/any", 418, "tea"),
+    ]:
+        peer = Peer(path)
+        await peer.serve(app)
+        assert peer.denial is not None
+        assert (peer.denial.status, peer.denial.json()) == (status, body)
+
+
+@applications
+async def test_a_missing_path_parameter_is_the_applications_error(make: Make) -> None:
+    async def tenant_of(tenant: Annotated[str, Path()]) -> str:
+        return tenant
+
+    router = WebSocketRouter()
+
+    @router.websocket("/items")
+    async def function(websocket: WebSocket, tenant: Annotated[str, Depends(tenant_of)]) -> None:
+        await websocket.accept()
+        await websocket.send_text(tenant)
+
+    mounted, plain = make(routes=[Mount("/{tenant}", router)]), make(routes=[router])
+    good, bad = Peer("/acme/items"), Peer("/items")
+    await good.serve(mounted)
+    assert good.frames == ["acme"]
+    with pytest.raises(MissingPathParameterError, match=r"no path parameter 'tenant'"):
+        await bad.serve(plain)
+    assert bad.denial is not None
+    assert (bad.denial.status, bad.denial.json()) == (500, {"detail": "Internal Server Error"})
+
+
+def get_user(token: Annotated[str, fastapi.Header()]) -> str:
+    return token.upper()
+
+
+async def test_one_dependency_serves_requests_and_sockets() -> None:
+    router, app = WebSocketRouter(dependencies=[fastapi.Depends(get_user)]), FastAPI()
+
+    @app.get("/")
+    def page(user: Annotated[str, fastapi.Depends(get_user)]) -> str:
+        return user
+
+    @router.websocket("/")
+    async def function(websocket: WebSocket, user: Annotated[str, fastapi.Depends(get_user)]) -> None:
+        await websocket.accept()
+        await websocket.send_text(user)
+
+    router.attach(app)
+    peer = Peer("/", headers={"token": "ann"})
+    await peer.serve(app)
+    assert peer.frames == ["ANN"]
+    assert TestClient(app).get("/", headers={"token": "ann"}).json() == "ANN"
+
+
+# --- No door past the injection ------------------------------------------------------------------------------------
+
+
+def appended(api: APIRouter, route: BaseRoute) -> None:
+    api.routes.append(route)
+
+
+def given(api: APIRouter, route: BaseRoute) -> None:
+    api.__init__(routes=[route])  # type: ignore[misc]  # the same object, so that the two ways read alike
+
+
+@pytest.mark.parametrize("put", [appended, given])
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_a_route_that_fastapi_rebuilds_refuses_and_names_the_right_way(
+    put: Callable[[APIRouter, BaseRoute], None], prefix: str
+) -> None:
+    app, api = FastAPI(), APIRouter()
+    put(api, router_of().routes[0])
+    app.include_router(api, prefix=prefix)
+    peer = Peer(f"{prefix}/rooms")
+    with pytest.raises(UninjectedEndpointError, match=r"router\.attach\(app\)") as raised:
+        await peer.serve(app)
+    assert raised.value.endpoint == f"{__name__}.endpoint"
+    assert peer.denial is not None
+    assert (peer.denial.status, peer.denial.json()) == (500, {"detail": "Internal Server Error"})
+
+
+async def test_a_router_in_a_router_of_fastapi_is_not_served() -> None:
+    app, api = FastAPI(), APIRouter()
+    api.routes.append(router_of())
+    with suppress(AttributeError):  # of older releases; newer ones leave it out
+        app.include_router(api)
+    peer = Peer("/rooms")
+    await peer.serve(app)
+    assert peer.accepted is None
+
+
+def test_including_a_router_into_fastapi_names_the_right_way() -> None:
+    router: Any = router_of()
+    with pytest.raises(AttributeError, match=r"router\.attach\(app\)"):
+        FastAPI().include_router(router)
+
+
+@applications
+async def test_middleware_of_the_application_is_around_the_connection(make: Make) -> None:
+    seen: list[str] = []
+
+    class Middleware:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["path"])
+            await self.app(scope, receive, send)
+
+    app = make()
+    app.add_middleware(Middleware)
+    router_of().attach(app)
+    await Peer("/rooms").serve(app)
+    assert seen == ["/rooms"]
+
+
+@applications
+def test_a_router_in_the_list_of_routes_is_served_where_it_stands(make: Make) -> None:
+    def page(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("page")
+
+    app = make(routes=[Route("/rooms", page), router_of(), Route("/last", page)])
+    client = TestClient(app)
+    assert client.get("/rooms").text == client.get("/last").text == "page"
+    with client.websocket_connect("/rooms") as websocket:
+        assert websocket.receive_json() == 1

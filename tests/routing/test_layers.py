@@ -1,0 +1,133 @@
+"""Levels: each checked when it is declared, and folded into what a route is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from wsroute import Depends, InvalidParameterError, InvalidPathError, Query, RouterError
+from wsroute.dependencies.analysis import Analysis
+from wsroute.dependencies.signature import LocalNames
+from wsroute.exceptions import Location
+from wsroute.routing.layers import Folded, Layer, Reject, fold, in_order, layer_above
+
+LOCATION = Location(chain=("level",))
+
+
+def test_paths_and_dependencies_are_folded_outermost_first_and_providers_nearest_first() -> None:
+    outer, its_provider, inner = FastAPI(), FastAPI(), FastAPI()
+    folded = fold(
+        [
+            Layer("/a", ("outer",), (outer, its_provider), "close"),
+            Layer("/b", ("between", "too")),
+            Layer("/{c}", ("inner",), (inner,)),
+        ]
+    )
+    assert (folded.path, folded.dependencies, folded.providers, folded.reject) == (
+        "/a/b/{c}",
+        ("outer", "between", "too", "inner"),
+        (inner, outer, its_provider),
+        "close",
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ((), "denial"),
+        ((None, None), "denial"),
+        (("close", None), "close"),
+        ((None, "accept"), "accept"),
+        (("close", "accept"), "accept"),
+        (("close", "denial"), "denial"),
+    ],
+)
+def test_the_innermost_level_that_says_so_decides_how_connections_are_refused(
+    said: tuple[Reject | None, ...], counts: Reject
+) -> None:
+    assert fold([Layer(reject=reject) for reject in said]).reject == counts
+
+
+def test_no_level_changes_when_it_is_folded() -> None:
+    layers = [Layer("/a", ("outer",)), Layer("/b", ("inner",))]
+    assert isinstance(fold(layers), Folded)
+    assert (fold(layers[:1]).path, fold(layers[1:]).path) == ("/a", "/b")
+
+
+def test_a_way_to_refuse_that_does_not_exist_is_an_error() -> None:
+    reject: Any = "never"
+    with pytest.raises(RouterError):
+        Layer(reject=reject)
+
+
+def test_a_provider_without_overrides_is_an_error() -> None:
+    with pytest.raises(RouterError) as raised:
+        Layer(providers=(Folded,))
+    assert str(raised.value) == (
+        "dependency_overrides_provider= is wsroute.routing.layers.Folded, which has no dependency_overrides. It takes "
+        "an object with such a mapping, like a FastAPI application or a router."
+    )
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "listed"),
+    [(None, ()), ([], ()), ([1, 2], (1, 2)), ((1,), (1,))],
+    ids=["none", "no", "list", "tuple"],
+)
+def test_dependencies_are_copied_in_their_order(dependencies: Any, listed: tuple[Any, ...]) -> None:
+    copied = in_order(dependencies, LOCATION)
+    if isinstance(dependencies, list):
+        dependencies.append("later")
+    assert copied == listed
+
+
+@pytest.mark.parametrize("dependencies", [Depends(len), {len}, 3])
+def test_dependencies_without_an_order_are_an_error(dependencies: Any) -> None:
+    with pytest.raises(InvalidParameterError) as raised:
+        in_order(dependencies, LOCATION)
+    assert raised.value.location is LOCATION
+
+
+def test_a_level_above_checks_its_prefix_and_its_dependencies() -> None:
+    with pytest.raises(InvalidPathError):
+        layer_above("rooms", None, LocalNames(), LOCATION)
+    with pytest.raises(InvalidParameterError):
+        layer_above("/rooms", [len], LocalNames(), LOCATION)
+
+
+def test_a_level_above_keeps_what_it_was_given() -> None:
+    marker, provider = Depends(lambda: None), FastAPI()
+    layer = layer_above("/rooms", [marker], LocalNames(), LOCATION, providers=(provider,), reject="accept")
+
+    assert (layer.path, layer.dependencies, layer.providers, layer.reject) == (
+        "/rooms",
+        (marker,),
+        (provider,),
+        "accept",
+    )
+
+
+def make_layer() -> tuple[Layer, Any]:
+    class Limit(BaseModel):
+        value: int = 10
+
+    async def dependency(limit: Annotated[Limit, Query()], late: Any) -> int:
+        return limit.value
+
+    # So that the signature is not complete yet, and not remembered.
+    dependency.__annotations__["late"] = "Annotated[Any, Depends(later)]"
+    return layer_above("", [Depends(dependency)], LocalNames(sys._getframe()), LOCATION), dependency
+
+
+def test_a_level_above_captures_the_local_names_of_its_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, dependency = make_layer()
+    monkeypatch.setitem(globals(), "later", lambda: None)
+    tree = Analysis("/items", fold([layer, Layer()]).names).endpoint(endpoint, layer.dependencies)
+    assert tree.effects[0].call is dependency
+
+
+async def endpoint() -> None: ...

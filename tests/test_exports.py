@@ -1,0 +1,98 @@
+"""The public surface: what the package hands on, and that it explains itself."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.resources import files
+from types import ModuleType
+from typing import Any
+
+import pytest
+import starlette.background
+import starlette.exceptions
+import starlette.requests
+import starlette.websockets
+
+import wsroute
+from wsroute import exceptions
+
+#: Section by section, as the documentation lists it.
+SURFACE = {
+    "routing": {"APIWebSocketRoute", "WebSocketRouter"},
+    "markers": {"Depends", "Security", "SecurityScopes", "Path", "Query", "Header", "Cookie"},
+    "for those who build on the package": {"Dependant", "get_dependant", "solve_dependencies"},
+    "errors": {
+        name for name, item in vars(exceptions).items() if isinstance(item, type) and issubclass(item, Exception)
+    },
+}
+#: Handed on as it is.
+STARLETTES: dict[str, ModuleType] = {
+    "BackgroundTasks": starlette.background,
+    "HTTPConnection": starlette.requests,
+    "HTTPException": starlette.exceptions,
+    "Request": starlette.requests,
+    "WebSocket": starlette.websockets,
+    "WebSocketDisconnect": starlette.websockets,
+    "WebSocketException": starlette.exceptions,
+    "WebSocketState": starlette.websockets,
+}
+OWN = sorted(name for names in SURFACE.values() for name in names)
+
+
+def public_members(item: Any) -> list[tuple[str, Any]]:
+    """What a class of the package offers itself, its inherited members left out."""
+    if not isinstance(item, type):
+        return []
+    members = [(name, member) for name, member in vars(item).items() if not name.startswith("_")]
+    return [(name, member) for name, member in members if callable(member) or isinstance(member, property)]
+
+
+def test_the_surface_is_complete_and_sorted() -> None:
+    assert wsroute.__all__ == sorted([*OWN, *STARLETTES])
+
+
+def test_nothing_else_is_public() -> None:
+    modules = {name for name, item in vars(wsroute).items() if isinstance(item, ModuleType)}
+    public = {name for name in vars(wsroute) if not name.startswith("_")}
+    assert public - modules == set(wsroute.__all__)
+
+
+@pytest.mark.parametrize("name", STARLETTES)
+def test_what_is_starlettes_is_the_same_object(name: str) -> None:
+    assert getattr(wsroute, name) is getattr(STARLETTES[name], name)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_is_public_explains_itself(name: str) -> None:
+    item = getattr(wsroute, name)
+    undocumented = [member_name for member_name, member in public_members(item) if not inspect.getdoc(member)]
+
+    assert vars(item).get("__doc__") if isinstance(item, type) else item.__doc__
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("name", ["Depends", "Security", "Path", "Query", "Header", "Cookie", "get_dependant"])
+def test_every_argument_of_a_function_is_explained(name: str) -> None:
+    function = getattr(wsroute, name)
+    assert unexplained(function) == []
+
+
+@pytest.mark.parametrize("name", ["APIWebSocketRoute", "WebSocketRouter"])
+def test_every_argument_of_a_class_is_explained(name: str) -> None:
+    assert unexplained(getattr(wsroute, name)) == []
+
+
+def unexplained(item: Any) -> list[str]:
+    """The arguments that the documentation leaves out."""
+    documentation = inspect.getdoc(item) or ""
+    return [name for name in inspect.signature(item).parameters if f"\n    {name}: " not in documentation]
+
+
+@pytest.mark.parametrize("name", sorted(SURFACE["errors"]))
+def test_every_error_is_an_error_of_the_package(name: str) -> None:
+    error = getattr(wsroute, name)
+    assert issubclass(error, wsroute.WsRouteError)
+
+
+def test_the_package_is_typed() -> None:
+    assert files(wsroute).joinpath("py.typed").is_file()

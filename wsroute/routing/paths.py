@@ -1,0 +1,115 @@
+"""Paths: checked when they are declared, and read from the scope when a connection comes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from starlette.convertors import CONVERTOR_TYPES, Convertor
+from starlette.routing import compile_path
+from starlette.types import Scope
+
+from wsroute.exceptions import InvalidPathError, Location
+
+_PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
+
+
+class CompiledPath(NamedTuple):
+    """A path as Starlette compiles it."""
+
+    regex: re.Pattern[str]
+    format: str
+    convertors: dict[str, Convertor[Any]]
+
+
+def compile_route_path(path: str, location: Location) -> CompiledPath:
+    """Compile the path of a route; an empty one is the prefix of the router above it, and no path without one.
+
+    Raises:
+        InvalidPathError: It does not start with a slash, repeats a name, or names no known convertor.
+    """
+    if path and not path.startswith("/"):
+        raise InvalidPathError(
+            location,
+            problem=f"the path {path!r} does not start with '/'",
+            expected="a path from the root, such as '/rooms/{room_id}'",
+            remedy=f"write {'/' + path!r}",
+        )
+    check_parameters(path, location)
+    return CompiledPath(*compile_path(path))
+
+
+def check_not_empty(path: str, location: Location) -> None:
+    """Check that something of a path is left, whatever the levels above have added.
+
+    Raises:
+        InvalidPathError: It is empty.
+    """
+    if not path:
+        raise InvalidPathError(
+            location,
+            problem="the path is empty, and no router above it has a prefix",
+            expected="a path from the root, such as '/rooms/{room_id}'",
+            remedy="write '/', or give the router a prefix",
+        )
+
+
+def check_prefix(prefix: str, location: Location) -> None:
+    """Check the prefix of a router.
+
+    Raises:
+        InvalidPathError: It is not empty, and does not start with a slash, or ends with one, or has bad parameters.
+    """
+    if not prefix:
+        return
+    if not prefix.startswith("/") or prefix.endswith("/"):
+        raise InvalidPathError(
+            location,
+            problem=f"the prefix {prefix!r} does not fit before a path",
+            expected="a prefix that starts with '/' and does not end with one, such as '/rooms'",
+            remedy=f"write {'/' + prefix.strip('/')!r}" if prefix.strip("/") else "leave it out",
+        )
+    check_parameters(prefix, location)
+
+
+def check_parameters(path: str, location: Location) -> None:
+    """Check the parameters in a path.
+
+    Raises:
+        InvalidPathError: A name occurs twice, a convertor is unknown, or braces are no parameter.
+    """
+    seen: set[str] = set()
+    for name, convertor in _PARAMETER.findall(path):
+        if name in seen:
+            raise InvalidPathError(
+                location,
+                problem=f"the path {path!r} has two parameters {name!r}",
+                expected="a name of its own for each parameter, those of all prefixes included",
+                remedy="rename one of them",
+            )
+        if convertor and convertor not in CONVERTOR_TYPES:
+            raise InvalidPathError(
+                location,
+                problem=f"the path {path!r} names an unknown convertor {convertor!r}",
+                expected=f"one of {', '.join(CONVERTOR_TYPES)}",
+                remedy="correct it, or register it with starlette.convertors.register_url_convertor() before the route",
+            )
+        seen.add(name)
+    rest = _PARAMETER.sub("", path)
+    if "{" in rest or "}" in rest:
+        raise InvalidPathError(
+            location,
+            problem=f"the path {path!r} has braces that are no parameter",
+            expected="{name} or {name:convertor}, without spaces",
+            remedy="correct the parameter; Starlette would match the braces literally",
+        )
+
+
+def route_path(scope: Scope) -> str:
+    """The path below the `root_path` of the mounts above (ASGI spec, "HTTP & WebSocket", connection scope)."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if not root or not path.startswith(root):
+        return path
+    rest = path[len(root) :]
+    return rest if not rest or rest.startswith("/") else path
