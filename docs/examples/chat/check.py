@@ -1,0 +1,174 @@
+"""`--check`: the chat on a free port, driven by the `websockets` client; every expectation is compared exactly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from docs.examples.chat.app import PAGE, Settings, create_app
+from docs.examples.chat.server import HOST, configure
+
+TIME_LIMIT = 30.0  # seconds, for everything
+SMALL_BUFFER = 65536  # bytes; keeps the kernel from hiding that a client has stopped reading
+
+
+async def check(database: Path) -> bool:
+    """Try everything once, print what was seen, and tell whether all of it was as expected."""
+    users = {"token-of-ann": "ann", "token-of-bob": "bob"}
+    app = create_app(Settings(database, users, queue_size=16))
+    try:
+        async with asyncio.timeout(TIME_LIMIT), served(app) as url:
+            scenarios = (the_page, two_users_in_a_room, no_token, bad_parameters, a_user_who_stops_reading)
+            return all([await scenario(url) for scenario in scenarios])
+    except TimeoutError:
+        print(f"FAIL not done after {TIME_LIMIT} s")
+        return False
+
+
+async def the_page(url: str) -> bool:
+    """Served at the root, by the same application."""
+
+    def get() -> tuple[int, str | None, bool]:
+        client = HTTPConnection(*address(url), timeout=TIME_LIMIT)
+        with closing(client):
+            client.request("GET", "/")
+            response = client.getresponse()
+            return response.status, response.getheader("Content-Type"), response.read() == PAGE.read_bytes()
+
+    return held("the page", await asyncio.to_thread(get), (200, "text/html; charset=utf-8", True))
+
+
+async def two_users_in_a_room(url: str) -> bool:
+    """Both see both messages; so does who comes later."""
+    by_header = {"Authorization": "Bearer token-of-bob"}
+    async with (
+        connect(f"{url}/lobby?token=token-of-ann", proxy=None) as ann,
+        connect(f"{url}/lobby", proxy=None, additional_headers=by_header) as bob,
+    ):
+        await ann.send("Hello, Bob")
+        seen_by_ann, seen_by_bob = [await receive(ann)], [await receive(bob)]
+        await bob.send("Hello, <b>Ann</b>")
+        seen_by_ann.append(await receive(ann))
+        seen_by_bob.append(await receive(bob))
+    async with connect(f"{url}/lobby?token=token-of-ann&history=1", proxy=None) as ann:
+        seen_later = await receive(ann)
+    said = [{"id": 1, "user": "ann", "text": "Hello, Bob"}, {"id": 2, "user": "bob", "text": "Hello, <b>Ann</b>"}]
+    return all(
+        [
+            held("ann sees", seen_by_ann, said),
+            held("bob sees", seen_by_bob, said),
+            held("ann, back with history=1, sees", seen_later, said[1]),
+        ]
+    )
+
+
+async def no_token(url: str) -> bool:
+    """Refused with a status and a body, and not told that the room's name is wrong as well."""
+    seen = await refusal(f"{url}/NO")
+    return held("without a token", seen, (401, "Bearer", {"detail": "A valid token is required"}))
+
+
+async def bad_parameters(url: str) -> bool:
+    """One refusal tells all that is wrong."""
+    seen = await refusal(f"{url}/NO?token=token-of-ann&history=many")
+    detail = [
+        {
+            "type": "string_pattern_mismatch",
+            "loc": ["path", "room_name"],
+            "msg": "String should match pattern '^[a-z]{1,20}$'",
+        },
+        {
+            "type": "int_parsing",
+            "loc": ["query", "history"],
+            "msg": "Input should be a valid integer, unable to parse string as an integer",
+        },
+    ]
+    return held("with bad parameters", seen, (422, None, {"detail": detail}))
+
+
+async def a_user_who_stops_reading(url: str) -> bool:
+    """Holds nobody up, and is put out of the room."""
+    texts = [f"{number} ".ljust(60_000, ".") for number in range(40)]
+    with socket.create_connection(address(url)) as stuck_socket:
+        stuck_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        async with (
+            connect(f"{url}/den?token=token-of-ann", proxy=None) as ann,
+            connect(f"{url}/den?token=token-of-bob", sock=stuck_socket, compression=None, max_queue=1) as bob,
+        ):
+            seen_by_ann = []
+            for text in texts:
+                await ann.send(text)
+                seen_by_ann.append((await receive(ann))["text"])
+            seen_by_bob = await receive_until_closed(bob)
+    return all(
+        [
+            held("ann, beside a client that does not read, sees", f"{len(seen_by_ann)} messages", "40 messages"),
+            held("unchanged, and in order", seen_by_ann == texts, True),
+            held("the client that did not read is closed with", seen_by_bob, (1013, "You read too slowly")),
+        ]
+    )
+
+
+def held(what: str, seen: object, expected: object) -> bool:
+    """Print what was seen, and what was expected if that is something else."""
+    if seen == expected:
+        print(f"ok   {what}: {seen}")
+        return True
+    print(f"FAIL {what}: {seen}\n     expected: {expected}")
+    return False
+
+
+async def receive(client: ClientConnection) -> Any:
+    """The next message."""
+    return json.loads(await client.recv())
+
+
+async def receive_until_closed(client: ClientConnection) -> tuple[int, str] | None:
+    """The close frame's code and reason."""
+    try:
+        while True:
+            await client.recv()
+    except ConnectionClosed as closed:
+        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else None
+
+
+async def refusal(url: str) -> tuple[int, str | None, Any] | None:
+    """Status, challenge and body of a handshake that is refused; None if it is not."""
+    try:
+        async with connect(url, proxy=None):
+            return None
+    except InvalidStatus as invalid:
+        response = invalid.response
+        return response.status_code, response.headers.get("WWW-Authenticate"), json.loads(response.body or "null")
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port."""
+    host, port = url.split("/")[2].split(":")
+    return host, int(port)
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    """Serve on a free port, in this event loop, for as long as the block lasts."""
+    # The socket listens before uvicorn starts: a client that comes early waits in its queue.
+    with socket.create_server((HOST, 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)  # connections inherit it
+        server = uvicorn.Server(configure(app, log_level="warning"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"ws://{HOST}:{listener.getsockname()[1]}/rooms"
+        finally:
+            server.should_exit = True
+            await serving
