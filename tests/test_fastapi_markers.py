@@ -95,6 +95,13 @@ def test_an_uploaded_file_is_refused(annotation: Any) -> None:
         APIWebSocketRoute("/", endpoint_asking_for(annotation)).bind()
 
 
+def test_a_form_of_fastapi_is_refused() -> None:
+    async def endpoint(form: Annotated[Any, fastapi.Depends(security.OAuth2PasswordRequestForm)]) -> None: ...
+
+    with pytest.raises(InvalidParameterError, match=r"Form\(\) reads a body"):
+        APIWebSocketRoute("/", endpoint)
+
+
 @pytest.mark.anyio
 async def test_background_tasks_of_fastapi_run() -> None:
     done: list[str] = []

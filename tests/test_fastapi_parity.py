@@ -79,6 +79,14 @@ from fastapi.security import HTTPBearer, SecurityScopes
 
 # Section 4: signatures
 
+
+def unknown_return(m: Any, noted: list[Any]) -> Any:
+    async def endpoint(x: "int") -> "Unknown":  # type: ignore[name-defined]  # noqa: F821  # what is tested
+        noted.append(x)
+
+    return endpoint
+
+
 SIGNATURES = {
     "a string": parameter(lambda m: "int", "/?x=3"),
     "no annotation": Case(lambda m, noted: lambda_endpoint(noted), "/?x=3"),
@@ -105,6 +113,7 @@ SIGNATURES = {
     "Depends() as the default": parameter(lambda m: Record, "/?a=1", default=lambda m: m.Depends()),
     "Depends after Query": parameter(lambda m: Annotated[Any, m.Query(), m.Depends(plain)], "/?a=1&x=2"),
     "Query after Depends": parameter(lambda m: Annotated[Any, m.Depends(plain), m.Query()], "/?a=1&x=2"),
+    "a return annotation that nobody finds": Case(unknown_return, "/?x=3"),
     "a default beside Depends": parameter(lambda m: Annotated[Any, m.Depends(plain)], "/?a=1", default=5),
 }
 
@@ -413,20 +422,25 @@ def not_cached(m: Any, noted: list[Any]) -> Any:
     return notes("endpoint", noted, m.Depends(leaf), m.Depends(leaf, use_cache=False), m.Depends(leaf))
 
 
+def opens(name: str, noted: list[Any], *needs: Any) -> Any:
+    """A dependency that notes when it is opened and closed."""
+
+    async def dependency(**values: Any) -> Any:
+        noted.append(f"open {name}")
+        yield name
+        noted.append(f"close {name}")
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(f"d{i}", kind, annotation=Annotated[Any, need]) for i, need in enumerate(needs)]
+    dependency.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it
+    return dependency
+
+
 def scoped(m: Any, noted: list[Any]) -> Any:
-    def opened(name: str, *needs: Any) -> Any:
-        async def dependency(**values: Any) -> Any:
-            noted.append(f"open {name}")
-            yield name
-            noted.append(f"close {name}")
-
-        kind = inspect.Parameter.KEYWORD_ONLY
-        parameters = [inspect.Parameter(f"d{i}", kind, annotation=Annotated[Any, need]) for i, need in enumerate(needs)]
-        dependency.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it
-        return dependency
-
-    inner = opened("connection")
-    return notes("endpoint", noted, m.Depends(inner), m.Depends(opened("function", m.Depends(inner)), scope="function"))
+    inner = opens("connection", noted)
+    return notes(
+        "endpoint", noted, m.Depends(inner), m.Depends(opens("function", noted, m.Depends(inner)), scope="function")
+    )
 
 
 DEPENDENCIES = {
@@ -513,6 +527,12 @@ def override_overridden(m: Any, noted: list[Any]) -> Setup:
     return Setup(endpoint, overrides={plain: other, original: replacement})
 
 
+def kept_lifetime(m: Any, noted: list[Any]) -> Setup:
+    outer, inner = opens("outer", noted), opens("inner", noted)
+    needs = (m.Depends(outer), m.Depends(original, scope="function"))
+    return Setup(notes("endpoint", noted, *needs), overrides={original: inner})
+
+
 def effect_overridden(m: Any, noted: list[Any]) -> Setup:
     effect = notes("original", noted)
     overrides = {effect: notes("replacement", noted)}
@@ -536,6 +556,7 @@ CONNECTION = {
     "override of what an override needs": Case(override_overridden),
     "override of an effect": Case(effect_overridden),
     "an override keeps the scopes": Case(kept_scopes),
+    "an override keeps the lifetime": Case(kept_lifetime),
     "socket": injected(WebSocket),
     "socket with a default": injected(WebSocket, default=None),
     "connection": injected(HTTPConnection),

@@ -12,11 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dependencies.comparison import both, compare
-from tests.dependencies.trees import CLEAN_UPS, ENDINGS, ENDPOINT, FAILURES, KINDS, Made, make, use
+from tests.dependencies.trees import CLEAN_UPS, CONTEXTS, ENDINGS, ENDPOINT, FAILURES, KINDS, Made, make, use
 from wsroute import BackgroundTasks, Query, Request, SecurityScopes, WebSocket
 from wsroute.exceptions import DependencyScopeError
-
-NODES = 6
 
 PARAMETERS = (
     Annotated[int, Query(alias="p")],
@@ -48,7 +46,7 @@ def declarations(dependency: Made) -> st.SearchStrategy[Any]:
         st.builds(
             lambda **options: use(dependency, **options),
             use_cache=st.sampled_from([True, True, False]),
-            scope=st.sampled_from([None, None, None, "function", "connection"]),
+            scope=st.sampled_from([None, "function", None, "connection"]),
             max_concurrency=st.sampled_from([None, None, 1000]),
         ),
         st.builds(
@@ -59,42 +57,42 @@ def declarations(dependency: Made) -> st.SearchStrategy[Any]:
     )
 
 
-def needs(dependencies: list[Made]) -> st.SearchStrategy[list[Any]]:
-    """What a callable may ask for, in any order."""
-    parameter = st.sampled_from(PARAMETERS)
+@st.composite
+def needs(draw: st.DrawFn, dependencies: list[Made]) -> list[Any]:
+    """What a callable may ask for, in any order: its dependencies among it, the newest one always."""
+    asked = draw(st.lists(st.sampled_from(PARAMETERS), max_size=2))
     if dependencies:
-        parameter = st.one_of(parameter, st.sampled_from(dependencies).flatmap(declarations))
-    return st.lists(parameter, max_size=4)
+        asked.append(draw(declarations(dependencies[-1])))
+        asked += [draw(declarations(draw(st.sampled_from(dependencies)))) for _ in range(draw(st.integers(0, 2)))]
+    return draw(st.permutations(asked))
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
+    kinds = st.sampled_from([*CONTEXTS, *KINDS])
     made: list[Made] = []
     overrides: dict[Any, Any] = {}
-    names = [f"n{number}" for number in range(draw(st.integers(1, NODES - 1)))]
+    names = [f"n{number}" for number in range(draw(st.sampled_from([5, 4, 3, 2, 1])))]
     for name in names:
-        made.append(make(draw(st.sampled_from(sorted(KINDS))), name, *draw(needs(made))))
-        if draw(st.integers(0, 7)) == 0:
-            other = make(draw(st.sampled_from(sorted(KINDS))), f"{name}_override", *draw(needs(made)))
-            overrides[id(made[-1].call)] = (made[-1].call, other.call)
-    [last] = draw(st.lists(declarations(made[-1]), min_size=1, max_size=1))
-    endpoint = make("coroutine", ENDPOINT, *draw(needs(made)), last).call
+        made.append(make(draw(kinds), name, *draw(needs(made))))
+        if draw(st.integers(0, 7)) == 0 and made[-1].call.__hash__:
+            overrides[made[-1].call] = make(draw(kinds), f"{name}_override", *draw(needs(made))).call
     failing = st.dictionaries(
         st.sampled_from([*names, *(f"{name}_override" for name in names)]),
-        st.sampled_from([*FAILURES, *CLEAN_UPS, *CLEAN_UPS, "end"]),
-        max_size=3,
+        st.sampled_from([*CLEAN_UPS, *FAILURES, "end"]),
+        max_size=2,
     )
     return Case(
-        endpoint,
-        {original: other for original, other in overrides.values() if original.__hash__},
+        make("coroutine", ENDPOINT, *draw(needs(made))).call,
+        overrides,
         {ENDPOINT: draw(st.sampled_from(ENDINGS)), **draw(failing)},
-        draw(st.sampled_from((QUERIES[0], QUERIES[0], *QUERIES))),
-        draw(st.one_of(st.none(), st.none(), st.integers(1, 10))),
+        draw(st.sampled_from((*QUERIES[:1] * 5, *QUERIES))),
+        draw(st.sampled_from([None, *range(8), None, None])),
     )
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_random_trees(backend: str, case: Case) -> None:
     try:

@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 from typing_extensions import TypeAliasType
 
+from tests.handshakes import handshake
+from wsroute import APIWebSocketRoute, Depends
 from wsroute.dependencies.models import Special
 from wsroute.dependencies.signature import EMPTY
 from wsroute.dependencies.specials import Found, SecurityScopes, find
@@ -114,3 +116,77 @@ def test_security_scopes_hold_a_list_and_the_same_as_a_string() -> None:
 def test_security_scopes_without_any_are_empty() -> None:
     assert SecurityScopes().scopes == []
     assert SecurityScopes().scope_str == ""
+
+
+# Through a whole route
+
+
+def test_every_socket_of_a_connection_is_one_object() -> None:
+    got: list[Any] = []
+
+    async def dependency(ws, connection: HTTPConnection) -> list[Any]:  # type: ignore[no-untyped-def]  # what is tested
+        return [ws, connection]
+
+    async def endpoint(
+        first: WebSocket, second: WebSocket | None, third: Tagged, others: Annotated[list[Any], Depends(dependency)]
+    ) -> None:
+        got.extend([first, second, third, *others])
+
+    handshake(APIWebSocketRoute("/", endpoint))
+
+    assert len(got) == 5
+    assert all(socket is got[0] for socket in got)
+    assert isinstance(got[0], Tagged)
+
+
+def test_requests_of_one_class_are_one_object_for_a_connection() -> None:
+    got: list[Any] = []
+
+    async def dependency(request: Request) -> Request:
+        return request
+
+    async def endpoint(
+        request: Request, same: Annotated[Request, Depends(dependency)], signed: Signed, absent: Request | None = None
+    ) -> None:
+        got.extend([request, same, signed, absent])
+
+    handshake(APIWebSocketRoute("/", endpoint), "/?a=1")
+
+    request, same, signed, absent = got
+    assert request is same
+    assert type(signed) is Signed
+    assert absent is None
+    assert (request.method, request.query_params["a"]) == ("GET", "1")
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_the_headers_and_cookies_of_the_response_go_out_with_the_answer(accepts: bool) -> None:
+    async def dependency(response: Response) -> None:
+        response.set_cookie("seen", "yes")
+
+    async def endpoint(websocket: WebSocket, response: Response, nothing: Annotated[None, Depends(dependency)]) -> None:
+        response.headers["x-room"] = "blue"
+        if accepts:
+            await websocket.accept()
+
+    sent = handshake(APIWebSocketRoute("/", endpoint)).sent[0]
+
+    assert sent["type"] == ("websocket.accept" if accepts else "websocket.http.response.start")
+    assert (b"x-room", b"blue") in sent["headers"]
+    assert [value.partition(b";")[0] for name, value in sent["headers"] if name == b"set-cookie"] == [b"seen=yes"]
+
+
+def test_background_tasks_are_shared_and_run_after_the_endpoint() -> None:
+    events: list[str] = []
+
+    async def dependency(tasks: BackgroundTasks) -> None:
+        tasks.add_task(events.append, "of the dependency")
+
+    async def endpoint(tasks: BackgroundTasks, later: Later, nothing: Annotated[None, Depends(dependency)]) -> None:
+        tasks.add_task(events.append, "of the endpoint")
+        later.add_task(events.append, "of the subclass")
+        events.append("endpoint")
+
+    handshake(APIWebSocketRoute("/", endpoint))
+
+    assert events == ["endpoint", "of the dependency", "of the endpoint", "of the subclass"]

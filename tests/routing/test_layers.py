@@ -9,7 +9,15 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from wsroute import Depends, InvalidParameterError, InvalidPathError, Query, RouterError
+from wsroute import (
+    APIWebSocketRoute,
+    Depends,
+    InvalidParameterError,
+    InvalidPathError,
+    Query,
+    RouterError,
+    WebSocketRouter,
+)
 from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location
@@ -27,7 +35,7 @@ def test_paths_and_dependencies_are_folded_outermost_first_and_providers_nearest
             Layer("/{c}", ("inner",), (inner,)),
         ]
     )
-    assert (folded.path, folded.dependencies, folded.providers, folded.reject) == (
+    assert (folded.path, folded.dependencies, folded.providers, folded.policy.reject) == (
         "/a/b/{c}",
         ("outer", "between", "too", "inner"),
         (inner, outer, its_provider),
@@ -49,7 +57,34 @@ def test_paths_and_dependencies_are_folded_outermost_first_and_providers_nearest
 def test_the_innermost_level_that_says_so_decides_how_connections_are_refused(
     said: tuple[Reject | None, ...], counts: Reject
 ) -> None:
-    assert fold([Layer(reject=reject) for reject in said]).reject == counts
+    assert fold([Layer(reject=reject) for reject in said]).policy.reject == counts
+
+
+def test_the_nearest_level_that_says_a_close_timeout_counts() -> None:
+    assert fold([Layer()]).policy.close_timeout == 5
+    assert fold([Layer(close_timeout=1), Layer(), Layer(close_timeout=0.5)]).policy.close_timeout == 0.5
+    assert fold([Layer(close_timeout=1), Layer()]).policy.close_timeout == 1
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_close_timeout_that_is_no_time_is_refused(seconds: float) -> None:
+    with pytest.raises(RouterError, match=r"close_timeout=.* is no time\. It is a number of seconds above 0\."):
+        Layer(close_timeout=seconds)
+
+
+def test_a_close_timeout_reaches_the_session_from_every_level() -> None:
+    async def endpoint() -> None: ...
+
+    inner = WebSocketRouter("/inner", close_timeout=2)
+    inner.add_api_websocket_route("/a", endpoint)
+    inner.websocket("/b", close_timeout=3)(endpoint)
+    outer = WebSocketRouter(close_timeout=1, routes=[APIWebSocketRoute("/c", endpoint, close_timeout=4)])
+    outer.include_router(inner)
+    outer.add_api_websocket_route("/d", endpoint)
+
+    policies = [route._policy.close_timeout for route in outer.routes if isinstance(route, APIWebSocketRoute)]
+
+    assert policies == [4, 2, 3, 1]
 
 
 def test_no_level_changes_when_it_is_folded() -> None:

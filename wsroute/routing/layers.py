@@ -15,6 +15,7 @@ from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import InvalidParameterError, Location, RouterError
 from wsroute.routing.paths import check_prefix
+from wsroute.wire.policy import Policy
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
 
@@ -28,6 +29,7 @@ class Layer:
         dependencies: Markers of dependencies that run for their effect.
         providers: Objects with a `dependency_overrides` mapping, nearest first.
         reject: How a connection is refused; `None` leaves it to the levels above.
+        close_timeout: How long, in seconds, a frame that ends a connection may take; `None` as for `reject`.
         names: The names local to functions that were captured when it was declared.
     """
 
@@ -35,9 +37,12 @@ class Layer:
     dependencies: tuple[Any, ...] = ()
     providers: tuple[Any, ...] = ()
     reject: Reject | None = None
+    close_timeout: float | None = None
     names: LocalNames = field(default_factory=LocalNames)
 
     def __post_init__(self) -> None:
+        if self.close_timeout is not None and not self.close_timeout > 0:
+            raise RouterError(f"close_timeout={self.close_timeout!r} is no time. It is a number of seconds above 0.")
         if self.reject not in (None, *get_args(Reject)):
             known = ", ".join(repr(name) for name in get_args(Reject))
             raise RouterError(f"reject={self.reject!r} is no way to refuse a connection. It is one of {known}.")
@@ -57,6 +62,7 @@ def layer_above(
     *,
     providers: tuple[Any, ...] = (),
     reject: Reject | None = None,
+    close_timeout: float | None = None,
 ) -> Layer:
     """A level above routes: a router, or an inclusion.
 
@@ -65,7 +71,7 @@ def layer_above(
         dependencies: Markers of dependencies that run for their effect.
         names: Where names local to functions are found.
         location: The level, for error messages.
-        providers, reject: As in `Layer`.
+        providers, reject, close_timeout: As in `Layer`.
 
     Raises:
         DependencyError: A declaration cannot work, whatever stands above or below it.
@@ -76,7 +82,7 @@ def layer_above(
         Analysis(prefix, names, final=False).effects(listed, location)
     finally:
         names.release()
-    return Layer(prefix, listed, providers, reject, names)
+    return Layer(prefix, listed, providers, reject, close_timeout, names)
 
 
 def in_order(dependencies: Sequence[Any] | None, location: Location) -> tuple[Any, ...]:
@@ -97,12 +103,12 @@ def in_order(dependencies: Sequence[Any] | None, location: Location) -> tuple[An
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The layers above a route, and its own, as one; attributes as in `Layer`."""
+    """The layers above a route, and its own, as one; attributes as in `Layer`, settings as the session wants them."""
 
     path: str
     dependencies: tuple[Any, ...]
     providers: tuple[Any, ...]
-    reject: Reject
+    policy: Policy
     names: LocalNames
 
 
@@ -111,11 +117,11 @@ def fold(layers: Sequence[Layer]) -> Folded:
     path = ""
     dependencies: tuple[Any, ...] = ()
     providers: tuple[Any, ...] = ()
-    reject: Reject = "denial"
+    policy = Policy()
     for layer in layers:
         path += layer.path
         dependencies += layer.dependencies
         providers = layer.providers + providers
-        reject = layer.reject or reject
+        policy = Policy(layer.reject or policy.reject, layer.close_timeout or policy.close_timeout)
     names = LocalNames.joined(layer.names for layer in reversed(layers))
-    return Folded(path, dependencies, providers, reject, names)
+    return Folded(path, dependencies, providers, policy, names)

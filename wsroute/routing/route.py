@@ -44,6 +44,8 @@ class APIWebSocketRoute(WebSocketRoute):
         reject: How a connection is refused before it was accepted. `"denial"`, the default, sends an HTTP response
             with status and body; `"close"` sends a close code, of which clients see a bare 403; `"accept"` accepts
             and closes at once, so that a browser's script can read the code.
+        close_timeout: How long, in seconds, each frame that wsroute sends to end a connection may take; a peer that
+            stopped reading would block it for ever. Default 5.
 
     Attributes:
         path, endpoint, name, dependencies, path_regex, path_format, param_convertors, app: As in Starlette and FastAPI.
@@ -65,6 +67,7 @@ class APIWebSocketRoute(WebSocketRoute):
         dependencies: Sequence[Any] | None = None,
         dependency_overrides_provider: Any | None = None,
         reject: Reject | None = None,
+        close_timeout: float | None = None,
     ) -> None:
         if not callable(endpoint):
             raise EndpointError(
@@ -76,7 +79,7 @@ class APIWebSocketRoute(WebSocketRoute):
         providers = () if dependency_overrides_provider is None else (dependency_overrides_provider,)
         listed = in_order(dependencies, Location(path, (describe(endpoint),)))
         names = LocalNames(sys._getframe(1))
-        layer = Layer(path, listed, providers, reject, names)
+        layer = Layer(path, listed, providers, reject, close_timeout, names)
         self._set_up(endpoint, short_name(endpoint) if name is None else name, (layer,))
         self._declared = self._declare(names)
 
@@ -89,7 +92,7 @@ class APIWebSocketRoute(WebSocketRoute):
         self._names = folded.names
         self._location = Location(folded.path, (describe(endpoint),))
         self._providers = folded.providers
-        self._policy = Policy(reject=folded.reject)
+        self._policy = folded.policy
         self._bound: Solver | None = None
         self.path = folded.path
         self.name = name

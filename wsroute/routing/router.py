@@ -17,11 +17,10 @@ from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
 from wsroute.routing.index import PathIndex
-from wsroute.routing.layers import Layer, Reject, layer_above
+from wsroute.routing.layers import Layer, Reject, fold, layer_above
 from wsroute.routing.paths import route_path
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.standalone import Lifespan, no_lifespan, serve_alone
-from wsroute.wire.policy import Policy
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
@@ -76,6 +75,7 @@ class WebSocketRouter(BaseRoute):
         lifespan: What runs around the life of the application: a function that takes the application and returns an
             asynchronous context manager, which may give a mapping of state, as in Starlette.
         reject: How connections are refused, as in `APIWebSocketRoute`.
+        close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
 
     Attributes:
         dependency_overrides: Replacements for dependencies of the routes in this router: `{dependency: replacement}`.
@@ -93,6 +93,7 @@ class WebSocketRouter(BaseRoute):
         dependency_overrides_provider: Any | None = None,
         lifespan: Lifespan | None = None,
         reject: Reject | None = None,
+        close_timeout: float | None = None,
     ) -> None:
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         provider = dependency_overrides_provider
@@ -103,10 +104,11 @@ class WebSocketRouter(BaseRoute):
             Location(chain=(f"WebSocketRouter({prefix!r})",)),
             providers=(self,) if provider is None else (self, provider),
             reject=reject,
+            close_timeout=close_timeout,
         )
         self.prefix = prefix
         self.dependencies = self._layer.dependencies
-        self._policy = Policy(reject=reject or "denial")
+        self._policy = fold([self._layer]).policy
         self._lifespan = lifespan or no_lifespan
         self._entries: list[_Entry] = []
         self._parents: WeakSet[WebSocketRouter] = WeakSet()
@@ -138,6 +140,7 @@ class WebSocketRouter(BaseRoute):
         name: str | None = None,
         dependencies: Sequence[Any] | None = None,
         reject: Reject | None = None,
+        close_timeout: float | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declare the decorated function as the endpoint of a path; the function itself stays as it is.
 
@@ -146,10 +149,13 @@ class WebSocketRouter(BaseRoute):
             name: The name for `url_path_for`. Default: the name of the function.
             dependencies: Dependencies that run before those of the endpoint, for their effect.
             reject: How connections are refused, as in `APIWebSocketRoute`.
+        close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
         """
 
         def declare(endpoint: EndpointT) -> EndpointT:
-            self.add_api_websocket_route(path, endpoint, name=name, dependencies=dependencies, reject=reject)
+            self.add_api_websocket_route(
+                path, endpoint, name=name, dependencies=dependencies, reject=reject, close_timeout=close_timeout
+            )
             return endpoint
 
         return declare
@@ -162,9 +168,12 @@ class WebSocketRouter(BaseRoute):
         name: str | None = None,
         dependencies: Sequence[Any] | None = None,
         reject: Reject | None = None,
+        close_timeout: float | None = None,
     ) -> None:
         """Declare the endpoint of a path; arguments as in `websocket`."""
-        route = APIWebSocketRoute(path, endpoint, name=name, dependencies=dependencies, reject=reject)
+        route = APIWebSocketRoute(
+            path, endpoint, name=name, dependencies=dependencies, reject=reject, close_timeout=close_timeout
+        )
         self._add(route, (self._layer,))
 
     def include_router(
