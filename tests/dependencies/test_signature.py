@@ -440,7 +440,8 @@ def test_the_type_parameters_of_a_function_are_names() -> None:
 
     parameter = TypeVar("parameter")
     function.__annotations__["item"] = "list[parameter]"
-    vars(function)["__type_params__"] = (parameter,)  # what 3.12 does
+    name = "__type_params__"
+    setattr(function, name, (parameter,))  # what the syntax of 3.12 does
     assert types_of(function)["item"] == list[parameter]  # type: ignore[valid-type]  # as 3.12 would read it
 
 
