@@ -58,6 +58,7 @@ from tests.parity import (
 pytest.importorskip("fastapi", minversion="0.165")
 
 import fastapi  # not everyone who runs the tests has it
+from fastapi.security import SecurityScopes
 
 # Where it is better
 
@@ -131,6 +132,19 @@ def several_scopes(m: Any, noted: list[Any]) -> Any:
     return notes(
         "endpoint", noted, m.Depends(leaf), m.Depends(leaf, scope="request"), m.Depends(leaf, scope="function")
     )
+
+
+def cached_after_uncached(m: Any, noted: list[Any]) -> Any:
+    leaf = notes("leaf", noted)
+    return notes("endpoint", noted, m.Depends(leaf, use_cache=False), m.Depends(leaf))
+
+
+def scopes_in_another_order(m: Any, noted: list[Any]) -> Any:
+    async def leaf(scopes: SecurityScopes) -> None:
+        noted.append(scopes.scopes)
+
+    first, second = m.Security(leaf, scopes=["a", "b"]), m.Security(leaf, scopes=["b", "a"])
+    return notes("endpoint", noted, first, second)
 
 
 def unused_scopes(m: Any, noted: list[Any]) -> Any:
@@ -388,6 +402,9 @@ BETTER = {
     "6 an uncached child of a cached parent": Better(
         Case(cached_parent), Outcome(["child", "parent", "child", "endpoint"]), Outcome(["child", "parent", "endpoint"])
     ),
+    "6 a cached use after an uncached one": Better(
+        Case(cached_after_uncached), Outcome(["leaf", "endpoint"]), Outcome(["leaf", "leaf", "endpoint"])
+    ),
     "6 an uncached effect": Better(
         Case(uncached_effect), Outcome(["effect", "endpoint"]), Outcome(["effect", "effect", "endpoint"])
     ),
@@ -399,6 +416,11 @@ BETTER = {
     ),
     # Sections 8, 9 and 11.
     "11 background tasks": Better(Case(background), Outcome(["endpoint"]), Outcome(["endpoint", "task"])),
+    "8 the same scopes in another order": Better(
+        Case(scopes_in_another_order),
+        Outcome([["a", "b"], "endpoint"]),
+        Outcome([["a", "b"], ["b", "a"], "endpoint"]),
+    ),
     "8 scopes that nobody looks at": Better(
         Case(unused_scopes), Outcome(["leaf", "leaf", "endpoint"]), Outcome(["leaf", "endpoint"])
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import AfterValidator, BaseModel, ByteSize, Field, ImportString, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.websockets import WebSocketDisconnect
 
@@ -21,6 +24,61 @@ def test_a_validation_error_tells_what_is_wrong_and_not_what_was_sent() -> None:
         1008,
         "Invalid handshake parameters",
     )
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"]
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+
+
+def name_or_complain(value: str) -> str:
+    raise ValueError("no such name")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Annotated[Circle | Square, Field(discriminator="kind")], {"kind": "zebra"}),
+        (ByteSize, "12zebra"),
+        (ImportString, "zebra"),
+        (UUID, "zebra"),
+        (ZoneInfo, "zebra"),
+    ],
+)
+def test_no_text_of_pydantic_repeats_the_input(annotation: Any, value: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(annotation).validate_python(value)
+    errors = caught.value.errors(include_url=False)
+    # Those that do not are no business of this table.
+    assert "z" in errors[0]["msg"].removeprefix("Input should be a valid zoneinfo")
+
+    content = ending_of(WebSocketRequestValidationError([dict(error) for error in errors])).content
+
+    assert [error["type"] for error in content["detail"]] == [errors[0]["type"]]
+    assert "zebra" not in str(content) and "`z`" not in str(content)
+
+
+def test_the_applications_own_text_is_told() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Annotated[str, AfterValidator(name_or_complain)]).validate_python("zebra")
+    ending = ending_of(WebSocketRequestValidationError([dict(error) for error in caught.value.errors()]))
+    assert [error["msg"] for error in ending.content["detail"]] == ["Value error, no such name"]
+
+
+def test_an_email_address_that_is_none_is_not_repeated() -> None:
+    msg = "value is not a valid email address: The part after the @-sign contains invalid characters: 'z'."
+    error = {"type": "value_error", "loc": ("query", "to"), "msg": msg, "input": "z", "ctx": {"reason": msg}}
+    detail = ending_of(WebSocketRequestValidationError([error])).content["detail"]
+    assert [error["msg"] for error in detail] == ["Input should be a valid email address"]
+
+
+def test_a_refusal_lists_a_hundred_errors_at_most() -> None:
+    errors = [{"type": "missing", "loc": ("query", str(number)), "msg": "Field required"} for number in range(101)]
+    detail = ending_of(WebSocketRequestValidationError(errors)).content["detail"]
+    assert [error["loc"] for error in detail] == [("query", str(number)) for number in range(100)]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,17 @@ from wsroute.wire.frames import sendable_code, sendable_status
 from wsroute.wire.handshake import status_phrase
 from wsroute.wire.socket import StateError
 
+#: How many validation errors a refusal lists: a client that sends thousands of bad values need not read of each.
+MAX_ERRORS = 100
+_TEXTS_WITHOUT_INPUT = {
+    "byte_size_unit": "Input should end with a unit of bytes",
+    "bytes_invalid_encoding": "Input should be validly encoded",
+    "import_error": "Input should name something that can be imported",
+    "union_tag_invalid": "Input should have one of the expected tags",
+    "uuid_parsing": "Input should be a valid UUID",
+    "zoneinfo_str": "Input should be a valid time zone",
+}
+
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
@@ -48,8 +59,7 @@ GOING_AWAY = Ending(503, {"detail": "Service Unavailable"}, 1001, "")
 def ending_of(exc: Exception) -> Ending:
     """What an exception tells the client; `FAILED` itself for one that is a bug."""
     if isinstance(exc, WebSocketRequestValidationError):
-        # The input and the context of an error stay on the server: they are what the client sent, or internal.
-        detail = [{key: error.get(key) for key in ("type", "loc", "msg")} for error in exc.errors()]
+        detail = [_public(error) for error in exc.errors()[:MAX_ERRORS]]
         return Ending(422, {"detail": detail}, POLICY_VIOLATION, "Invalid handshake parameters")
     if isinstance(exc, HTTPException):
         return _of_http(exc)
@@ -57,6 +67,19 @@ def ending_of(exc: Exception) -> Ending:
         code = sendable_code(exc.code)
         return Ending(403, {"code": code, "reason": exc.reason}, code, exc.reason)
     return FAILED
+
+
+def _public(error: Mapping[str, Any]) -> dict[str, Any]:
+    """What a client is told of one validation error.
+
+    The input and the context stay on the server: they are what the client sent, or internal. So do the few texts of
+    pydantic that repeat some of the input.
+    """
+    kind: str = error["type"]
+    text = _TEXTS_WITHOUT_INPUT.get(kind, error["msg"])
+    if kind == "value_error" and "reason" in error.get("ctx", {}):
+        text = "Input should be a valid email address"  # the one value_error that is not the application's own
+    return {"type": kind, "loc": error["loc"], "msg": text}
 
 
 def _of_http(exc: HTTPException) -> Ending:
