@@ -63,14 +63,12 @@ class Oracle:
                     except Ended:
                         return
                     await self.call(self.root, (), None)
-                await checkpoint_if_cancelled()
             except Exception as error:
                 if only_disconnects(error):
                     await self.background()
                 raise
             await self.runtime.finish(self.websocket)
             await self.background()
-        await checkpoint_if_cancelled()
 
     async def resolve(self) -> None:
         """All dependencies: those that live longer are opened before those that live shorter."""
@@ -168,7 +166,7 @@ def alone(field: ParamField) -> Group:
 
 
 class Lifetime(AsyncExitStack):
-    """A stack whose closing is shielded from cancellation, and on which nothing may be swallowed."""
+    """A stack on which nothing may be swallowed. Closing is shielded from cancellation, which comes after it."""
 
     async def open(self, manager: AbstractAsyncContextManager[Any]) -> Any:
         """Open a dependency, to be closed with the others."""
@@ -190,6 +188,14 @@ class Lifetime(AsyncExitStack):
 
         self.push_async_exit(close)
         return value
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        swallowed = await super().__aexit__(kind, exception, trace)
+        if exception is None or swallowed:
+            await checkpoint_if_cancelled()
+        return bool(swallowed)
 
 
 def in_place(manager: AbstractContextManager[Any]) -> AbstractAsyncContextManager[Any]:

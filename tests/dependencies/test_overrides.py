@@ -112,7 +112,7 @@ async def test_a_dependency_is_one_thing_inside_of_an_override_and_another_outsi
     leaf = make("async generator", "leaf")
     middle = make("async generator", "middle", use(leaf))
     wrapper = make("async generator", "wrapper", use(middle))
-    endpoint = make("coroutine", ENDPOINT, use(middle), use(leaf)).call
+    endpoint = make("coroutine", ENDPOINT, use(leaf), use(middle)).call
 
     outcome = await compare(both(endpoint, {leaf.call: wrapper.call}), {})
 
@@ -121,7 +121,7 @@ async def test_a_dependency_is_one_thing_inside_of_an_override_and_another_outsi
         ("middle#1", "leaf#1"),
         ("wrapper#1", "middle#1"),
         ("middle#2", "wrapper#1"),
-        ("endpoint#1", "middle#2", "wrapper#1"),
+        ("endpoint#1", "wrapper#1", "middle#2"),
     ]
 
 
