@@ -19,6 +19,17 @@ from wsroute import exceptions
 #: Section by section, as the documentation lists it.
 SURFACE = {
     "routing": {"APIWebSocketRoute", "WebSocketRouter"},
+    "levels": {
+        "AllowAny",
+        "BaseInterceptor",
+        "BasePermission",
+        "DenyAll",
+        "Inject",
+        "Injects",
+        "WebSocketGateway",
+        "WebSocketView",
+        "websocket",
+    },
     "markers": {"Depends", "Security", "SecurityScopes", "Path", "Query", "Header", "Cookie"},
     "for those who build on the package": {"Dependant", "get_dependant", "solve_dependencies"},
     "errors": {

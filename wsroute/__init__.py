@@ -14,28 +14,39 @@ from wsroute.exceptions import (
     DependencyError,
     DependencyScopeError,
     EndpointError,
+    InterceptorError,
     InvalidParameterError,
     InvalidPathError,
     MisplacedMarkerError,
     MissingPathParameterError,
+    PermissionAnswerError,
     RouterError,
     SwallowedExceptionError,
     UninjectedEndpointError,
     WebSocketRequestValidationError,
     WsRouteError,
 )
-from wsroute.param_functions import Cookie, Depends, Header, Path, Query, Security
+from wsroute.param_functions import Cookie, Depends, Header, Inject, Injects, Path, Query, Security
+from wsroute.routing.gateway import WebSocketGateway
+from wsroute.routing.handler import websocket
+from wsroute.routing.interceptors import BaseInterceptor
+from wsroute.routing.permissions import AllowAny, BasePermission, DenyAll
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.router import WebSocketRouter
+from wsroute.routing.view import WebSocketView
 from wsroute.wire.runtime import solve_dependencies
 
 __version__ = "0.1.0"
 
 __all__ = [
     "APIWebSocketRoute",
+    "AllowAny",
     "AnnotationError",
     "BackgroundTasks",
+    "BaseInterceptor",
+    "BasePermission",
     "Cookie",
+    "DenyAll",
     "Dependant",
     "DependencyCycleError",
     "DependencyError",
@@ -45,11 +56,15 @@ __all__ = [
     "HTTPConnection",
     "HTTPException",
     "Header",
+    "Inject",
+    "Injects",
+    "InterceptorError",
     "InvalidParameterError",
     "InvalidPathError",
     "MisplacedMarkerError",
     "MissingPathParameterError",
     "Path",
+    "PermissionAnswerError",
     "Query",
     "Request",
     "RouterError",
@@ -60,10 +75,13 @@ __all__ = [
     "WebSocket",
     "WebSocketDisconnect",
     "WebSocketException",
+    "WebSocketGateway",
     "WebSocketRequestValidationError",
     "WebSocketRouter",
     "WebSocketState",
+    "WebSocketView",
     "WsRouteError",
     "get_dependant",
     "solve_dependencies",
+    "websocket",
 ]

@@ -11,8 +11,10 @@
     ├── MisplacedMarkerError               a marker in a place where wsroute does not read it
     ├── RouterError                        a router that is used in a way that cannot work
     ├── UninjectedEndpointError            a framework called an endpoint past its injection
+    ├── InterceptorError                   an interceptor did not let the connection go on as it must
+    ├── PermissionAnswerError              a permission gave something that is no answer
     ├── MissingPathParameterError          the application's routing did not provide a path parameter
-    ├── SwallowedExceptionError            a dependency ate the exception of the endpoint
+    ├── SwallowedExceptionError            a dependency or an interceptor ate the exception of the endpoint
     └── WebSocketRequestValidationError    the handshake does not carry what the endpoint declares
 
 A `DependencyError` keeps its `location`, `problem`, `expected` and `remedy` as attributes; `str()` lays them out.
@@ -162,20 +164,45 @@ class MissingPathParameterError(WsRouteError):
         )
 
 
+class InterceptorError(WsRouteError):
+    """An interceptor called `call_next` a second time, or returned while the rest of the connection still ran."""
+
+
+class PermissionAnswerError(WsRouteError):
+    """A permission returned something that still has to be awaited, which says neither yes nor no.
+
+    Args:
+        permission: The qualified name of the permission.
+    """
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+        super().__init__(
+            f"{permission} returned an awaitable for an answer, which would count as yes whatever comes of it, so the "
+            "connection was refused. Declare has_permission with async def, and await what it calls."
+        )
+
+
 class SwallowedExceptionError(WsRouteError):
-    """A dependency caught the exception that was thrown in at its `yield`, and raised none.
+    """A dependency or an interceptor caught the exception that came from further in, and raised none.
 
     The endpoint did not finish, so the connection cannot end as if it had. Re-raise the exception, or raise another.
 
     Args:
-        endpoint: The qualified name of the endpoint.
+        endpoint: The qualified name of the endpoint whose dependency it was.
+        interceptor: The qualified name of the interceptor, if it was one.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str | None, interceptor: str | None = None) -> None:
         self.endpoint = endpoint
+        self.interceptor = interceptor
+        culprit = (
+            f"a dependency of {endpoint} swallowed an exception at its yield"
+            if interceptor is None
+            else f"the interceptor {interceptor} swallowed an exception of call_next()"
+        )
         super().__init__(
-            f"a dependency of {endpoint} swallowed an exception at its yield. Raise it again after cleaning up, or "
-            "raise the one that should decide how the connection ends."
+            f"{culprit}. Raise it again after cleaning up, or raise the one that should decide how the connection ends."
         )
 
 

@@ -60,6 +60,41 @@ def Security(
     return params.Security(dependency, use_cache, scopes=scopes)
 
 
+def Inject(
+    dependency: Callable[..., Any],
+    *,
+    use_cache: bool = True,
+    scope: _Scope | None = None,
+    max_concurrency: int | None = None,
+    threadpool: bool | None = None,
+) -> Any:
+    """Declare what a level provides by name: `dependencies={"user": Inject(current_user)}`.
+
+    It serves parameters of this name in endpoints, handlers, permissions, interceptors and other providers below the
+    level, but not those of functions inside `Depends(...)`.
+
+    Args:
+        dependency: A function, coroutine function, generator, context manager function, class or any other callable.
+        use_cache: As for `Depends`: whether uses on one connection share one value. Nothing is kept for longer.
+        scope: As for `Depends`.
+        max_concurrency: As for `Depends`.
+        threadpool: As for `Depends`.
+
+    Raises:
+        InvalidParameterError: `max_concurrency` is not a whole number from 1.
+    """
+    return params.Inject(dependency, use_cache, scope, max_concurrency=max_concurrency, threadpool=threadpool)
+
+
+def Injects() -> Any:
+    """Declare that a level has to provide a parameter by its name: `user: User = Injects()`.
+
+    A parameter is provided by its name without this marker, too. With it, a missing provider is an error when the
+    route is bound, and never a query parameter.
+    """
+    return params.Injects()
+
+
 def Path(
     default: Any = REQUIRED,
     *,

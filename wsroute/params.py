@@ -33,7 +33,7 @@ class Marker:
 
     def __repr__(self) -> str:
         """As it could have been written: error messages show it to whoever wrote it."""
-        first, *_ = (item.name for item in fields(self))
+        first = next((item.name for item in fields(self)), None)
         given = {
             item.name: value
             for item in fields(self)
@@ -107,6 +107,17 @@ class Security(Depends):
         super().__post_init__()
         # A tuple of our own: the caller's list may change later, and must not change this route.
         object.__setattr__(self, "scopes", tuple(self.scopes) if self.scopes else None)
+
+
+class Inject(Depends):
+    """A dependency that a level provides by name. See `wsroute.Inject` for the parameters."""
+
+    __hash__ = Depends.__hash__
+
+
+@dataclass(frozen=True, repr=False)
+class Injects(Marker):
+    """A value that a level has to provide under the name of the parameter."""
 
 
 class Constraints(TypedDict, total=False):

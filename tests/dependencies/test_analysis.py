@@ -442,13 +442,13 @@ def test_a_tree_that_no_outer_level_can_change_is_decided_at_declaration() -> No
 
 def test_the_dependencies_of_a_level_are_read_for_their_mistakes_only() -> None:
     location = Location(chain=("level",))
-    Analysis("/items", final=False).effects([Depends(needs_one)], location)
+    Analysis("/items", final=False).level(location, effects=[Depends(needs_one)])
 
     async def itself(again: Any) -> None: ...
 
     itself.__annotations__["again"] = Annotated[Any, Depends(itself)]
     with pytest.raises(DependencyCycleError) as raised:
-        Analysis("/items", final=False).effects([Depends(itself)], location)
+        Analysis("/items", final=False).level(location, effects=[Depends(itself)])
     here = f"{__name__}.test_the_dependencies_of_a_level_are_read_for_their_mistakes_only.<locals>"
     assert raised.value.location.chain == ("level", f"{here}.itself", f"{here}.itself")
 

@@ -26,7 +26,7 @@ def plan_of(endpoint: Any, *effects: Any) -> Plan:
 
 
 def calls(plan: Plan) -> list[Any]:
-    return [step.call for step in plan.steps]
+    return [step.call for step in plan.calls]
 
 
 async def leaf() -> str:
@@ -80,7 +80,7 @@ def test_what_runs_for_its_effect_runs_first_and_is_shared() -> None:
     plan = plan_of(endpoint, Depends(leaf))
 
     assert calls(plan) == [leaf, other, endpoint]
-    assert [step.target for step in plan.steps] == ["leaf", "other", ""]
+    assert [step.target for step in plan.calls] == ["leaf", "other", ""]
 
 
 def test_security_scopes_make_two_steps_only_where_they_are_looked_at() -> None:
@@ -145,11 +145,12 @@ def test_what_lives_longer_is_opened_first() -> None:
     ) -> None: ...
 
     plan = plan_of(endpoint)
-    outer, inner = plan.by_lifetime()
+    [stage] = plan.stages
+    outer, inner = stage.by_lifetime()
 
-    assert [step.call for step in outer] == [leaf, other, session]
-    assert [step.call for step in inner] == [short]
-    assert plan.dependencies == outer + inner
+    assert [call.call for step in outer for call in step.calls] == [leaf, other, session]
+    assert [call.call for step in inner for call in step.calls] == [short]
+    assert plan.steps == (*outer, *inner, plan.endpoint)
     assert plan.endpoint.call is endpoint
 
 
@@ -163,7 +164,7 @@ def test_one_generator_with_two_lifetimes_is_two_steps() -> None:
 
     plan = plan_of(endpoint)
 
-    assert [step.target for step in plan.steps] == ["long", "short", ""]
+    assert [step.target for step in plan.calls] == ["long", "short", ""]
     assert [argument.variable for argument in plan.endpoint.arguments] == ["short", "long", "long", "long"]
 
 
@@ -183,7 +184,7 @@ def test_there_is_one_object_of_each_kind_and_class_of_the_connection() -> None:
         (Special.BACKGROUND_TASKS, OwnTasks),
         (Special.BACKGROUND_TASKS, BackgroundTasks),
     ]
-    assert [step.takes_socket for step in plan.steps] == [True, True]
+    assert [step.takes_socket for step in plan.calls] == [True, True]
     first = plan.value_of(Special.BACKGROUND_TASKS)
     assert first is not None and first.cls is OwnTasks
     assert plan.value_of(Special.TASK_GROUP) is None
@@ -284,7 +285,7 @@ def test_only_neighbours_that_are_plain_and_threaded_and_cannot_end_the_connecti
         m: Annotated[str, Depends(first, use_cache=False)],
     ) -> None: ...
 
-    found = ["".join(step.target for step in hop) for hop in hops(plan_of(endpoint).dependencies)]
+    found = ["".join(step.target for step in hop) for hop in hops(plan_of(endpoint).calls[:-1])]
 
     assert found == ["ab", "c", "d", "e", "f", "g", "h", "i", "j", "klm"]
 

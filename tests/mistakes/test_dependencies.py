@@ -129,7 +129,7 @@ def test_dependencies_that_are_parameters(router: WebSocketRouter) -> None:
     dependencies= is Depends(get_limit)
       route '/items'
       HERE.endpoint
-      expected: a list of Depends(...) or Security(...)
+      expected: a list of Depends(...) or Security(...), or a mapping of names to Inject(...)
       remedy: put it into a list
     """,
 )

@@ -43,9 +43,9 @@ def router_error(use: Callable[[], object]) -> str:
 )
 def test_a_foreign_route_below_a_level_that_would_not_apply_to_it(route: Any, shown: str, options: Any) -> None:
     text = (
-        f"{shown} is no route of wsroute, so the prefix and the dependencies of the router above it would not apply to "
-        "it. Give it its whole path and put it into a router without prefix and dependencies, or into the application "
-        "itself."
+        f"{shown} is no route of wsroute, so the prefix of the router above it, its dependencies and all else that it "
+        "adds would not apply to it. Give it its whole path and put it into a router that adds nothing, or into the "
+        "application itself."
     )
     assert router_error(lambda: WebSocketRouter(routes=[route], **options)) == text
     assert router_error(lambda: WebSocketRouter().include_router(WebSocketRouter(routes=[route]), **options)) == text

@@ -21,7 +21,7 @@ from wsroute import (
 from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location
-from wsroute.routing.layers import Folded, Layer, Reject, fold, in_order, layer_above
+from wsroute.routing.layers import Folded, Layer, Reject, fold, layer_above, read_layer
 
 LOCATION = Location(chain=("level",))
 
@@ -114,7 +114,7 @@ def test_a_provider_without_overrides_is_an_error() -> None:
     ids=["none", "no", "list", "tuple"],
 )
 def test_dependencies_are_copied_in_their_order(dependencies: Any, listed: tuple[Any, ...]) -> None:
-    copied = in_order(dependencies, LOCATION)
+    copied = read_layer(LOCATION, dependencies=dependencies, names=LocalNames()).dependencies
     if isinstance(dependencies, list):
         dependencies.append("later")
     assert copied == listed
@@ -123,20 +123,27 @@ def test_dependencies_are_copied_in_their_order(dependencies: Any, listed: tuple
 @pytest.mark.parametrize("dependencies", [Depends(len), {len}, 3])
 def test_dependencies_without_an_order_are_an_error(dependencies: Any) -> None:
     with pytest.raises(InvalidParameterError) as raised:
-        in_order(dependencies, LOCATION)
+        read_layer(LOCATION, dependencies=dependencies, names=LocalNames())
     assert raised.value.location is LOCATION
 
 
 def test_a_level_above_checks_its_prefix_and_its_dependencies() -> None:
     with pytest.raises(InvalidPathError):
-        layer_above("rooms", None, LocalNames(), LOCATION)
+        layer_above(LOCATION, path="rooms", names=LocalNames())
     with pytest.raises(InvalidParameterError):
-        layer_above("/rooms", [len], LocalNames(), LOCATION)
+        layer_above(LOCATION, path="/rooms", dependencies=[len], names=LocalNames())
 
 
 def test_a_level_above_keeps_what_it_was_given() -> None:
     marker, provider = Depends(lambda: None), FastAPI()
-    layer = layer_above("/rooms", [marker], LocalNames(), LOCATION, providers=(provider,), reject="accept")
+    layer = layer_above(
+        LOCATION,
+        path="/rooms",
+        dependencies=[marker],
+        dependency_overrides_provider=provider,
+        reject="accept",
+        names=LocalNames(),
+    )
 
     assert (layer.path, layer.dependencies, layer.providers, layer.reject) == (
         "/rooms",
@@ -155,7 +162,7 @@ def make_layer() -> tuple[Layer, Any]:
 
     # So that the signature is not complete yet, and not remembered.
     dependency.__annotations__["late"] = "Annotated[Any, Depends(later)]"
-    return layer_above("", [Depends(dependency)], LocalNames(sys._getframe()), LOCATION), dependency
+    return layer_above(LOCATION, dependencies=[Depends(dependency)], names=LocalNames(sys._getframe())), dependency
 
 
 def test_a_level_above_captures_the_local_names_of_its_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_a_route_has_the_attributes_of_starlettes_and_fastapis() -> None:
     assert callable(route.app)
     assert isinstance(route.dependant, Dependant)
     assert (route.dependant.call, route.dependant.path) == (endpoint, "/items/{item:int}")
-    assert [step.call for step in route.plan.steps] == [route.dependant.effects[0].call, endpoint]
+    assert [step.call for step in route.plan.calls] == [route.dependant.effects[0].call, endpoint]
     assert route.source.startswith("async def run(websocket):\n")
 
 

@@ -82,7 +82,7 @@ def test_a_code_comes_before_the_nearest_class(
     classes: dict[Any, Handler], codes: dict[int, Handler], exc: Exception, found: Handler | None
 ) -> None:
     assert HandlerTable(classes, codes).find(exc) is found
-    assert find_handler(socket((classes, codes)), exc) is found
+    assert find_handler((), socket((classes, codes)).scope, exc) is found
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_handler_for_every_exception_does_not_take_what_has_an_ending_of_its_o
 
 
 def test_without_a_table_there_is_no_handler() -> None:
-    assert find_handler(socket(), Base()) is None
+    assert find_handler((), socket().scope, Base()) is None
 
 
 async def handlers_of(app: Starlette) -> Socket:
@@ -124,26 +124,28 @@ async def handlers_of(app: Starlette) -> Socket:
 async def test_the_defaults_of_the_frameworks_are_not_asked(application: type[Starlette], exc: Exception) -> None:
     websocket = await handlers_of(application())
     assert "starlette.exception_handlers" in websocket.scope
-    assert find_handler(websocket, exc) is None
+    assert find_handler((), websocket.scope, exc) is None
 
 
 @pytest.mark.parametrize("application", [Starlette, FastAPI])
 async def test_the_handlers_of_an_application_are_asked(application: type[Starlette]) -> None:
     handlers: dict[Any, Any] = {HTTPException: first, 418: second, Base: second, 4001: first}
     websocket = await handlers_of(application(exception_handlers=handlers))
-    assert find_handler(websocket, HTTPException(404)) is first
-    assert find_handler(websocket, HTTPException(418)) is second
-    assert find_handler(websocket, Derived()) is second
-    assert find_handler(websocket, WebSocketException(4001)) is first
+    assert find_handler((), websocket.scope, HTTPException(404)) is first
+    assert find_handler((), websocket.scope, HTTPException(418)) is second
+    assert find_handler((), websocket.scope, Derived()) is second
+    assert find_handler((), websocket.scope, WebSocketException(4001)) is first
 
 
 def test_behind_a_default_of_a_framework_the_search_goes_on() -> None:
-    table = HandlerTable({HTTPException: http_exception_handler, Base: first}, {418: http_exception_handler})
+    classes: dict[Any, Any] = {HTTPException: http_exception_handler, Base: first}
+    codes: dict[int, Any] = {418: http_exception_handler}
 
     class Both(Teapot, Base):
         pass
 
-    assert table.find(Both()) is first
+    assert HandlerTable(classes, codes, has_defaults=True).find(Both()) is first
+    assert HandlerTable(classes, codes).find(Both()) is http_exception_handler
 
 
 # How it is called

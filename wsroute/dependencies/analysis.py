@@ -1,7 +1,8 @@
 """From a callable to the tree of what it needs.
 
 Data: `Parameter` (signature) in, `Dependant` (models) out. One `Analysis` builds one tree; overrides enter here and
-nowhere else, so that everything after it knows nothing of them.
+nowhere else, so that everything after it knows nothing of them. So do the levels of an application: what they provide
+by name becomes a dependency like any other.
 
 Analysis runs twice. At declaration nothing is final: a name that cannot be found yet, or a parameter that an outer
 level may still provide, is left alone, and the rest is read all the same: for its mistakes, and because names local to
@@ -14,25 +15,29 @@ import re
 import sys
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, get_origin
+from typing import Any, NamedTuple, TypeAlias, get_origin
 from weakref import WeakKeyDictionary
 
 from wsroute.dependencies import specials
 from wsroute.dependencies.annotations import is_union
-from wsroute.dependencies.callables import Form, describe, form_of, identity, is_class, show
-from wsroute.dependencies.fields import ParamField, make_field
+from wsroute.dependencies.callables import Form, describe, form_of, identity, is_class, method_of, show
+from wsroute.dependencies.fields import ParamField, make_field, validator_of
 from wsroute.dependencies.lifetimes import check_scope, lifetime_of
-from wsroute.dependencies.markers import DependsMarker, read_marker
-from wsroute.dependencies.models import Argument, Dependant, Special, SpecialParam
+from wsroute.dependencies.markers import DependsMarker, InjectsMarker, read_marker
+from wsroute.dependencies.models import Argument, Condition, Dependant, Special, SpecialParam
+from wsroute.dependencies.providers import Providers, Reach
 from wsroute.dependencies.reading import (
     Read,
     check_needs_no_marker,
     default_of,
+    given_param,
     param_marker,
     read_parameter,
     special_param,
 )
+from wsroute.dependencies.rules import Rule
 from wsroute.dependencies.signature import (
+    BY_POSITION,
     EMPTY,
     POSITIONAL_ONLY,
     VAR_KINDS,
@@ -56,12 +61,31 @@ _Signature: TypeAlias = tuple[tuple[Parameter, Read], ...]
 #: Signatures by callable: they do not depend on the route. Only complete ones are kept.
 _signatures: WeakKeyDictionary[Any, _Signature] = WeakKeyDictionary()
 
-#: The override of a callable, or `None`.
-Overrides = Callable[[Callable[..., Any]], Callable[..., Any] | None]
+#: The override of a callable, or of what is provided under a name; or `None`.
+Overrides = Callable[[Any], Callable[..., Any] | None]
+
+#: What a leading parameter of a method gets, whatever it is called.
+Given: TypeAlias = Special | DependsMarker
 
 
 class Undecided(Exception):
     """Declaration only: what the tree looks like depends on something that is not known yet."""
+
+
+class _Place(NamedTuple):
+    """Where in the tree a callable stands.
+
+    Attributes:
+        stack: The callables around it, and itself.
+        inside: The callables whose overrides it stands inside of.
+        reach: Which providers it can ask for by name; `None` for a function inside `Depends`: none of them.
+        is_endpoint: Whether it is the endpoint.
+    """
+
+    stack: tuple[Hashable, ...] = ()
+    inside: frozenset[Hashable] = frozenset()
+    reach: Reach | None = None
+    is_endpoint: bool = False
 
 
 @dataclass(slots=True)
@@ -73,12 +97,14 @@ class Analysis:
         names: Where names local to functions are found.
         overrides: Looked up for every dependency, never for the endpoint.
         final: Whether this is binding, so that nothing may stay undecided.
+        providers: What the levels above the endpoint, and its own, provide by name.
     """
 
     path: str
     names: LocalNames = field(default_factory=LocalNames)
     overrides: Overrides | None = None
     final: bool = True
+    providers: Providers = Providers()
     _nodes: dict[Hashable, Dependant] = field(default_factory=dict)
     _path_names: frozenset[str] = field(init=False)
     _left_open: bool = False
@@ -86,12 +112,23 @@ class Analysis:
     def __post_init__(self) -> None:
         self._path_names = path_names(self.path)
 
-    def endpoint(self, call: Callable[..., Any], effects: Iterable[Any] = ()) -> Dependant:
+    def endpoint(
+        self,
+        call: Callable[..., Any],
+        effects: Iterable[Any] = (),
+        *,
+        given: tuple[Given, ...] = (),
+        interceptors: Iterable[Any] = (),
+        permissions: Iterable[Any] = (),
+    ) -> Dependant:
         """The tree of an endpoint.
 
         Args:
             call: The endpoint.
             effects: Markers of dependencies that are run before it for their effect, outermost level first.
+            given: What its first parameters get, whatever they are called.
+            interceptors: Bound methods `intercept(websocket, call_next, ...)`, outermost level first.
+            permissions: Permissions and rules of permissions, outermost level first.
 
         Raises:
             DependencyError: The declaration cannot work.
@@ -99,37 +136,81 @@ class Analysis:
         """
         location = Location(self.path, (describe(call),))
         _check_endpoint(call, location)
+        self._check_names(location)
+        around = tuple(self._interceptor(method, Location(self.path), _Place()) for method in interceptors)
+        conditions = tuple(self._condition(permission, Location(self.path), _Place()) for permission in permissions)
         markers = [_effect(marker, location) for marker in effects]
-        tree = self._node(call, DependsMarker(call), None, location, (), frozenset(), markers)
+        place = _Place(reach=Reach(), is_endpoint=True)
+        tree = self._node(call, DependsMarker(call), None, location, place, markers, given)
         if self._left_open:
             raise Undecided
-        return tree
+        return replace(tree, interceptors=around, permissions=conditions) if around or conditions else tree
 
-    def effects(self, values: Iterable[Any], location: Location) -> None:
-        """Read the dependencies that one level adds for their effect, for their mistakes.
+    def level(
+        self,
+        location: Location,
+        *,
+        effects: Iterable[Any] = (),
+        interceptors: Iterable[Any] = (),
+        permissions: Iterable[Any] = (),
+    ) -> None:
+        """Read what one level adds, for its mistakes; what it provides by name is the innermost level of `providers`.
 
         Args:
-            values: Their markers.
             location: The level.
+            effects, interceptors, permissions: As for `endpoint`.
 
         Raises:
-            DependencyError: A declaration cannot work.
+            DependencyError: A declaration cannot work, whatever stands above or below the level.
         """
-        for value in values:
-            # As if the level were an endpoint: whatever it runs is a dependency.
-            self._dependency(_effect(value, location), None, location, (None,) * len(location.chain), frozenset())
+        self._check_names(location)
+        # As if the level were an endpoint: whatever it runs is a dependency.
+        place = _Place(stack=(None,) * len(location.chain))
+        for value in effects:
+            self._dependency(_effect(value, location), None, location, place)
+        for number, level in enumerate(self.providers.levels):
+            for name, marker in level.items():
+                self._dependency(marker, None, location, place, Reach(name, number))
+        for method in interceptors:
+            self._interceptor(method, location, place)
+        for permission in permissions:
+            self._condition(permission, location, place)
 
     def dependency(self, marker: DependsMarker, name: str | None, location: Location) -> Dependant:
         """The tree of one dependency."""
-        return self._dependency(marker, name, location, (), frozenset())
+        return self._dependency(marker, name, location, _Place())
+
+    def _check_names(self, location: Location) -> None:
+        for name in self.providers.names():
+            if name in self._path_names:
+                raise InvalidParameterError(
+                    location,
+                    problem=f"{name!r} is provided by name, and is a parameter of the path {self.path!r} as well",
+                    expected="names of the path and names that are provided to be different",
+                    remedy=f"rename {{{name}}} in the path, or what dependencies= provides",
+                )
+
+    def _interceptor(self, method: Callable[..., Any], location: Location, place: _Place) -> Dependant:
+        return self._method(method, location, place, (Special.WEBSOCKET, Special.CALL_NEXT))
+
+    def _condition(self, permission: Any, location: Location, place: _Place) -> Condition:
+        if isinstance(permission, Rule):
+            operands = tuple(self._condition(operand, location, place) for operand in permission.operands)
+            return Condition(permission.operator, operands, None, permission)
+        method = method_of(permission, "has_permission")
+        question = self._method(method, location, place, (Special.WEBSOCKET, Special.ROUTE))
+        return Condition("ask", (), question, permission)
+
+    def _method(
+        self, method: Callable[..., Any], location: Location, place: _Place, given: tuple[Given, ...]
+    ) -> Dependant:
+        """The tree of what a level calls beside the endpoint; what it needs is open for the whole connection."""
+        location = location.inside(describe(method))
+        marker = DependsMarker(method, use_cache=False, scope="connection")
+        return self._node(method, marker, None, location, place._replace(reach=Reach()), (), given)
 
     def _dependency(
-        self,
-        marker: DependsMarker,
-        name: str | None,
-        location: Location,
-        stack: tuple[Hashable, ...],
-        inside: frozenset[Hashable],
+        self, marker: DependsMarker, name: str | None, location: Location, place: _Place, reach: Reach | None = None
     ) -> Dependant:
         call = marker.dependency
         if not callable(call):
@@ -140,12 +221,18 @@ class Analysis:
                 remedy="hand over the callable itself, without calling it",
             )
         check_scope(marker.scope, location if location.parameter else location.inside(describe(call)))
+        inside = place.inside
         if self.overrides is not None and (original := identity(call)) not in inside:
             replacement = self.overrides(call)
+            if replacement is None and reach is not None and reach.own is not None:
+                replacement = self.overrides(reach.own)
             if replacement is not None:
                 # Inside the override of A, A means the original: an override may wrap what it replaces.
                 call, inside = replacement, inside | {original}
-        return self._node(call, marker, name, location.inside(describe(call)), stack, inside, ())
+                reach = reach and reach._replace(level=reach.level + 1)
+        # What stands alone is analysed as if it were an endpoint.
+        inner = _Place(place.stack, inside, reach, is_endpoint=not place.stack)
+        return self._node(call, marker, name, location.inside(describe(call)), inner)
 
     def _node(
         self,
@@ -153,31 +240,54 @@ class Analysis:
         marker: DependsMarker,
         name: str | None,
         location: Location,
-        stack: tuple[Hashable, ...],
-        inside: frozenset[Hashable],
-        effects: Iterable[DependsMarker],
+        place: _Place,
+        effects: Iterable[DependsMarker] = (),
+        given: tuple[Given, ...] = (),
     ) -> Dependant:
         me = identity(call)
         # A dependency that two need is analysed once: without this, a chain of diamonds would take for ever.
-        key = (me, name, inside, marker.flags)
+        key = (me, name, place.inside, place.reach, marker.flags)
         known = self._nodes.get(key)
         if known is not None:
             return known
-        # Inside of an override the same callable may need something else, so that coming back to it is no cycle.
-        here = (me, inside)
-        if here in stack:
-            raise self._cycle(location, stack.index(here))
-        stack = (*stack, here)
+        # Inside of an override, and further out, the same callable may need something else: coming back to it is no
+        # cycle.
+        here = (me, place.inside, place.reach)
+        if here in place.stack:
+            raise self._cycle(location, place.stack.index(here))
+        place = place._replace(stack=(*place.stack, here))
         signature = self._signature(call, location)
-        ran = tuple(self._dependency(effect, None, location, stack, inside) for effect in effects)
-        arguments = tuple(
+        ran = tuple(self._dependency(effect, None, location, place._replace(reach=None)) for effect in effects)
+        leading = self._given(given, signature, location, place)
+        arguments = leading + tuple(
             argument
-            for parameter, read in signature
-            if (argument := self._argument(parameter, read, location, stack, inside)) is not None
+            for parameter, read in signature[len(given) :]
+            if (argument := self._argument(parameter, read, location, place)) is not None
         )
         node = self._assemble(call, marker, name, location, arguments, ran, signature)
         self._nodes[key] = node
         return node
+
+    def _given(
+        self, given: tuple[Given, ...], signature: _Signature, location: Location, place: _Place
+    ) -> tuple[Argument, ...]:
+        """The leading parameters of a method, which get what they get whatever they are called."""
+        leading = signature[: len(given)]
+        if len(leading) < len(given) or any(parameter.kind not in BY_POSITION for parameter, _ in leading):
+            names = ", ".join("self" if isinstance(item, DependsMarker) else item.value for item in given)
+            found = ", ".join(parameter.name for parameter, _ in signature)
+            raise InvalidParameterError(
+                location,
+                problem=f"it takes ({found})",
+                expected=f"the parameters ({names}), by position and under any names, before those that are injected",
+                remedy=f"declare them as ({names}, ...)",
+            )
+        return tuple(
+            self._dependency(item, parameter.name, location.at(parameter.name), place, Reach())
+            if isinstance(item, DependsMarker)
+            else given_param(item, parameter, read, location.at(parameter.name))
+            for item, (parameter, read) in zip(given, leading, strict=True)
+        )
 
     def _assemble(
         self,
@@ -231,22 +341,67 @@ class Analysis:
         parameter: Parameter,
         read: Read,
         location: Location,
-        stack: tuple[Hashable, ...],
-        inside: frozenset[Hashable],
+        place: _Place,
     ) -> Argument | None:
         where = location.at(parameter.name)
         if parameter.kind in VAR_KINDS:
             return None
         if isinstance(read.marker, DependsMarker):
             marker = self._named(read.marker, read.type, parameter, where)
-            return None if marker is None else self._dependency(marker, parameter.name, where, stack, inside)
+            return None if marker is None else self._dependency(marker, parameter.name, where, place)
+        special = None if parameter.missing else specials.find(parameter.name, read.type, parameter.annotation)
+        if special is not None:
+            return special_param(special, parameter.name, read, where, is_endpoint=place.is_endpoint)
+        if read.marker is None or isinstance(read.marker, InjectsMarker):
+            provided = self._provided(parameter, read, where, place)
+            if provided is not None or isinstance(read.marker, InjectsMarker):
+                return provided
         if parameter.missing:
             self._unresolved(parameter.missing, where)
             return None
-        special = specials.find(parameter.name, read.type, parameter.annotation)
-        if special is not None:
-            return special_param(special, parameter.name, read, where, is_endpoint=len(stack) == 1)
-        return self._field(parameter, read, where, is_endpoint=len(stack) == 1)
+        return self._field(parameter, read, where, place)
+
+    def _provided(self, parameter: Parameter, read: Read, where: Location, place: _Place) -> Dependant | None:
+        """What a level provides under the name of a parameter, if one does."""
+        found = None if place.reach is None else self.providers.find(parameter.name, place.reach)
+        if found is None:
+            if isinstance(read.marker, InjectsMarker):
+                self._not_provided(parameter.name, where, place)
+            return None
+        level, marker = found
+        value = self._dependency(marker, parameter.name, where, place, Reach(parameter.name, level))
+        validate = None if parameter.missing else validator_of(read.type, read.metadata, where)
+        return value if validate is None else self._validated(value, validate)
+
+    def _validated(self, value: Dependant, validate: Callable[[Any], Any]) -> Dependant:
+        """The value of a dependency as its parameter's annotation wants it: a dependency of its own."""
+        return replace(
+            value,
+            call=validate,
+            arguments=(value,),
+            effects=(),
+            positional_only=frozenset({value.name or ""}),
+            form=Form.VALUE,
+            threaded=False,
+            use_cache=True,
+            own_oauth_scopes=(),
+            limit=None,
+        )
+
+    def _not_provided(self, name: str, where: Location, place: _Place) -> None:
+        if place.reach is not None and not self.final:
+            self._left_open = True
+            return
+        if place.reach is None:
+            problem = "Injects() in a function inside Depends(...), which providers by name do not reach"
+            remedy = "write Depends(...) with what provides it, or provide this function by name as well"
+        else:
+            known = ", ".join(map(repr, self.providers.names())) or "nothing"
+            problem = f"no level provides {name!r}; by name there is {known}"
+            remedy = f'add dependencies={{"{name}": Inject(...)}} to the route or to a level above it'
+        raise InvalidParameterError(
+            where, problem=problem, expected=f"a provider of {name!r} at one of the levels", remedy=remedy
+        )
 
     def _named(
         self, marker: DependsMarker, annotation: Any, parameter: Parameter, where: Location
@@ -270,17 +425,17 @@ class Analysis:
             )
         return replace(marker, dependency=annotation)
 
-    def _field(self, parameter: Parameter, read: Read, where: Location, *, is_endpoint: bool) -> ParamField | None:
+    def _field(self, parameter: Parameter, read: Read, where: Location, place: _Place) -> ParamField | None:
         in_path = parameter.name in self._path_names
         marker = param_marker(parameter.name, read, where, path=self.path, in_path=in_path).saying(read.metadata)
-        default = default_of(parameter.name, read, marker, where, is_endpoint=is_endpoint)
+        default = default_of(parameter.name, read, marker, where, is_endpoint=place.is_endpoint)
         annotation = Any if read.type is EMPTY else read.type
         try:
             if read.marker is None and not in_path:
                 check_needs_no_marker(parameter.name, read, where)
             return make_field(parameter.name, annotation, marker, default, read.metadata, where)
         except InvalidParameterError:
-            if self.final or in_path or read.marker is not None or not is_endpoint:
+            if self.final or in_path or read.marker is not None or place.reach is None:
                 raise
             # An outer level may provide it by its name.
             self._left_open = True

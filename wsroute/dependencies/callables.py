@@ -10,7 +10,8 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Hashable, Iterator
-from types import CodeType
+from inspect import getattr_static
+from types import CodeType, MethodType
 from typing import Any, get_args, get_origin
 
 # Up to 3.12 asyncio also knows marks that `unittest.mock.AsyncMock` and legacy decorators leave.
@@ -89,6 +90,14 @@ def function_of(call: Callable[..., Any]) -> Any:
     return getattr(innermost, "__func__", innermost)
 
 
+def method_of(owner: Any, name: str) -> Callable[..., Any]:
+    """The method of an instance; or, for a class that has no instance yet, one that looks the same from outside."""
+    method: Callable[..., Any] = getattr(owner, name)
+    if isinstance(owner, type) and inspect.isfunction(getattr_static(owner, name)):
+        return MethodType(method, owner)
+    return method
+
+
 def bound_by_name(call: Callable[..., Any]) -> frozenset[str]:
     """The parameters that partials have given by name; `inspect.signature` shows them as if they were still open."""
     partials = (layer for layer in _layers(call) if isinstance(layer, functools.partial))
@@ -101,6 +110,8 @@ def takes_positions(call: Callable[..., Any]) -> bool:
     Decorators look into `kwargs`, and a partial has moved the positions, so only plain functions qualify, and of them
     only those without parameters that are keyword-only.
     """
+    if inspect.ismethod(call):
+        call = call.__func__
     if not inspect.isfunction(call) or hasattr(call, "__wrapped__") or hasattr(call, "__signature__"):
         return False
     return not call.__code__.co_kwonlyargcount

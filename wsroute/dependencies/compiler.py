@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -20,13 +20,14 @@ from weakref import finalize
 from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 
-from wsroute.dependencies.callables import Form, describe, short_name, takes_positions
+from wsroute.dependencies.callables import Form, describe, takes_positions
 from wsroute.dependencies.concurrency import InlineContext, ThreadedContext, in_thread, limiter_of
 from wsroute.dependencies.exits import EndpointTasks, Exits, is_disconnect
 from wsroute.dependencies.fields import Group, ParamField
+from wsroute.dependencies.levels import CallNext, forbidden, granted
 from wsroute.dependencies.lookups import UNSET
-from wsroute.dependencies.models import LIFETIMES, Special
-from wsroute.dependencies.plan import RESERVED, SOCKET, Plan, Step, Value, hops
+from wsroute.dependencies.models import LIFETIMES, Condition, Special
+from wsroute.dependencies.plan import RESERVED, SOCKET, Check, Plan, Stage, Step, Value, hops
 from wsroute.dependencies.source import Names, SourceWriter, quoted
 from wsroute.dependencies.sources import group_source, header_reader, read_cookies, read_query
 from wsroute.exceptions import WebSocketRequestValidationError
@@ -98,9 +99,10 @@ class _PlanWriter:
         self._line = self._writer.line
         self._block = self._writer.block
         self._groups: list[Group] = []
+        self._written: set[str] = set()
         self._socket_handed_out = False
-        self._used = {argument.variable for step in plan.steps for argument in step.arguments}
-        targets = [target for step in plan.steps for target in (step.target, *step.field_targets)]
+        self._used = {argument.variable for step in plan.calls for argument in step.arguments}
+        targets = [target for step in plan.calls for target in (step.target, *step.field_targets)]
         self._names = Names((*RESERVED, SOCKET, *targets, *(value.target for value in plan.values)))
         self._globals: dict[int, str] = {}
 
@@ -115,28 +117,58 @@ class _PlanWriter:
         return self._writer.text()
 
     def _write(self, header: str, write_tail: Callable[[], None], *, ends: bool) -> None:
-        outer, inner = self.plan.by_lifetime()
-        tasks = [value.target for value in self.plan.values if value.special is Special.BACKGROUND_TASKS]
-        background = tasks if ends else []
         with self._block(header):
-            self._write_sources()
-            self._write_values()
-            with self._exits(LIFETIMES[0], outer):
-                with self._background_on_disconnect(background):
-                    self._write_steps(outer, ends=ends)
-                    with self._exits(LIFETIMES[1], inner):
-                        self._write_steps(inner, ends=ends)
-                        self._write_validation(self.plan.endpoint)
-                        with self._task_group():
-                            write_tail()
-                if ends and (background or _needs_exits(outer)):
-                    # Before the connection's dependencies close; without any, the session does it.
-                    self._line(f"await {self._own('finish', self.runtime.finish)}(websocket)")
-                self._write_background(background)
+            self._write_stage(self.plan.stages, write_tail, ends=ends)
         self.namespace["invalid"] = _refusal(self._groups)
 
+    def _write_stage(self, stages: Sequence[Stage], write_tail: Callable[[], None], *, ends: bool) -> None:
+        stage, *further = stages
+        self._write_sources(stage)
+        self._write_values(stage)
+        if further:
+            self._write_interceptor(stage, further, write_tail, ends=ends)
+        else:
+            self._write_innermost(stage, write_tail, ends=ends)
+
+    def _write_interceptor(
+        self, stage: Stage, further: Sequence[Stage], write_tail: Callable[[], None], *, ends: bool
+    ) -> None:
+        interceptor = stage.call
+        rest = self._names.take(f"after_{interceptor.name}")
+        with self._exits(LIFETIMES[0], stage.steps):
+            self._write_steps(stage.steps, ends=ends)
+            self._write_validation(interceptor)
+            self._socket_handed_out = True
+            with self._block(f"async def {rest}():"):
+                self._write_ended(ends=ends)
+                # In a function of its own, it reads the scope again, which the interceptor may have changed.
+                self._write_stage(further, write_tail, ends=ends)
+            call_next = self._own("CallNext", CallNext)
+            with self._block(f"async with {call_next}({rest}, {quoted(describe(interceptor.call))}) as call_next:"):
+                self._line(self._call(interceptor))
+            with self._block("if not call_next.called:"):
+                self._line(f"await {self._own('finish', self.runtime.finish)}(websocket)")
+
+    def _write_innermost(self, stage: Stage, write_tail: Callable[[], None], *, ends: bool) -> None:
+        outer, inner = stage.by_lifetime()
+        tasks = [value.target for value in self.plan.values if value.special is Special.BACKGROUND_TASKS]
+        background = tasks if ends else []
+        with self._exits(LIFETIMES[0], outer):
+            with self._background_on_disconnect(background):
+                self._write_steps(outer, ends=ends)
+                with self._exits(LIFETIMES[1], inner):
+                    self._write_steps(inner, ends=ends)
+                    self._write_validation(stage.call)
+                    with self._task_group():
+                        write_tail()
+            if ends and (background or _needs_exits(outer) or len(self.plan.stages) > 1):
+                # Before the connection's dependencies close, and before interceptors go on; without any of them, the
+                # session does it.
+                self._line(f"await {self._own('finish', self.runtime.finish)}(websocket)")
+            self._write_background(background)
+
     @contextmanager
-    def _exits(self, lifetime: str, steps: tuple[Step, ...]) -> Iterator[None]:
+    def _exits(self, lifetime: str, steps: Iterable[Step | Check]) -> Iterator[None]:
         if not _needs_exits(steps):
             yield
             return
@@ -171,8 +203,8 @@ class _PlanWriter:
 
     # What the steps read
 
-    def _write_sources(self) -> None:
-        fields = [item for step in self.plan.steps for item in step.fields]
+    def _write_sources(self, stage: Stage) -> None:
+        fields = [item for step in stage.calls for item in step.fields]
         simple = {item.source for item in fields if item.is_simple}
         grouped = {item.source for item in fields if not item.is_simple}
         if fields:
@@ -191,9 +223,15 @@ class _PlanWriter:
                 group = self._own("group_source", group_source)
                 self._line(f"every_{source} = {group}({source!r}, scope)")
 
-    def _write_values(self) -> None:
+    def _write_values(self, stage: Stage) -> None:
+        used = {argument.variable for step in stage.calls for argument in step.arguments}
         for value in self.plan.values:
-            if value.special is Special.REQUEST:
+            if value.target not in used or value.target in self._written:
+                continue
+            self._written.add(value.target)
+            if value.special is Special.ROUTE:
+                made = f"{SOCKET}.scope['route']"
+            elif value.special is Special.REQUEST:
                 made = f"{self._own('request_view', self.runtime.request_view)}(websocket, {self._class(value)})"
             elif value.special is Special.RESPONSE:
                 made = f"{self._own('handshake_response', self.runtime.handshake_response)}(websocket)"
@@ -210,17 +248,41 @@ class _PlanWriter:
 
     # The steps
 
-    def _write_steps(self, steps: tuple[Step, ...], *, ends: bool) -> None:
+    def _write_steps(self, steps: Iterable[Step | Check], *, ends: bool) -> None:
         for hop in hops(steps):
-            if len(hop) > 1:
-                self._write_hop(hop)
-            else:
-                self._write_step(hop[0])
+            match hop:
+                case (Check() as check,):
+                    self._write_check(check)
+                case (Step() as step,):
+                    self._write_step(step)
+                case _:
+                    self._write_hop([step for step in hop if isinstance(step, Step)])
             self._socket_handed_out |= any(step.takes_socket for step in hop)
-            if ends and self._socket_handed_out:
-                # A dependency that has closed the socket has refused the connection.
-                with self._block("if websocket.ended:"):
-                    self._line("return")
+            self._write_ended(ends=ends)
+
+    def _write_ended(self, *, ends: bool) -> None:
+        if ends and self._socket_handed_out:
+            # Whatever has closed the socket has refused the connection.
+            with self._block("if websocket.ended:"):
+                self._line("return")
+
+    def _write_check(self, check: Check) -> None:
+        for question in check.calls:
+            self._write_validation(question)
+        condition, questions = check.condition, iter(check.calls)
+        # Each operand of a chain of `&` is a check of its own, so that the one that denies says why.
+        for part in _conjuncts(condition):
+            with self._block(f"if not {self._condition(part, questions)}:"):
+                who = self._name(f"rule_{check.calls[0].name}", part.permission)
+                self._line(f"raise {self._own('forbidden', forbidden)}({who})")
+
+    def _condition(self, condition: Condition, questions: Iterator[Step]) -> str:
+        if condition.operator == "ask":
+            question = next(questions)
+            name = quoted(describe(question.call))
+            return f"{self._own('granted', granted)}({self._call(question)}, {name})"
+        parts = [self._condition(operand, questions) for operand in condition.operands]
+        return f"(not {parts[0]})" if condition.operator == "not" else f"({f' {condition.operator} '.join(parts)})"
 
     def _write_step(self, step: Step) -> None:
         self._write_validation(step)
@@ -231,7 +293,7 @@ class _PlanWriter:
             if inspect.isasyncgenfunction(step.call):
                 self._line(f"{target}await {step.lifetime}.start({self._function(step)}({_arguments(step)}))")
                 return
-            factory = self._name(f"open_{short_name(step.call)}", _context_factory(step))
+            factory = self._name(f"open_{step.name}", _context_factory(step))
             enter = "open" if step.form.is_async else "hold"
             self._line(f"{target}await {step.lifetime}.{enter}({factory}({_arguments(step)}))")
         elif step.limit is not None:
@@ -240,10 +302,10 @@ class _PlanWriter:
         else:
             self._line(f"{target}{self._call(step)}")
 
-    def _write_hop(self, steps: tuple[Step, ...]) -> None:
+    def _write_hop(self, steps: Sequence[Step]) -> None:
         """Several plain synchronous calls in one worker thread, each in its own copy of the context."""
         copy = self._own("copy_context", copy_context)
-        hop = self._names.take(f"{short_name(steps[0].call)}_to_{short_name(steps[-1].call)}")
+        hop = self._names.take(f"{steps[0].name}_to_{steps[-1].name}")
         targets = [step.target for step in steps if step.target in self._used]
         with self._block(f"def {hop}():"):
             for step in steps:
@@ -259,7 +321,7 @@ class _PlanWriter:
         if not step.fields:
             return
         group = Group(step.fields)
-        check = self._names.take(f"check_{short_name(step.call)}")
+        check = self._names.take(f"check_{step.name}")
         self.namespace[check] = group.validate
         with self._block("try:"):
             self._line(f"{_tuple(step.field_targets)} = {check}(({_tuple(self._raw(item) for item in step.fields)}))")
@@ -295,10 +357,10 @@ class _PlanWriter:
     # The objects that the text names
 
     def _function(self, step: Step) -> str:
-        return self._name(short_name(step.call), step.call)
+        return self._name(step.name, step.call)
 
     def _limiter(self, step: Step) -> str:
-        return self._name(f"slot_of_{short_name(step.call)}", limiter_of(step.limit))
+        return self._name(f"slot_of_{step.name}", limiter_of(step.limit))
 
     def _own(self, name: str, value: Any) -> str:
         """The global that holds something of this package, under a name that is reserved for it."""
@@ -319,8 +381,16 @@ def _tuple(items: Iterable[str]) -> str:
     return ", ".join((first, *rest)) if rest else f"{first},"
 
 
-def _needs_exits(steps: tuple[Step, ...]) -> bool:
-    return any(step.form.is_context for step in steps)
+def _needs_exits(steps: Iterable[Step | Check]) -> bool:
+    return any(isinstance(step, Step) and step.form.is_context for step in steps)
+
+
+def _conjuncts(condition: Condition) -> Iterator[Condition]:
+    if condition.operator != "and":
+        yield condition
+        return
+    for operand in condition.operands:
+        yield from _conjuncts(operand)
 
 
 def _arguments(step: Step) -> str:

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 
 from wsroute.dependencies.annotations import (
     is_json,
@@ -236,6 +243,40 @@ def make_field(
     return field
 
 
+def validator_of(annotation: Any, metadata: tuple[Any, ...], location: Location) -> Callable[[Any], Any] | None:
+    """What validates a value that is there already; `None` if the annotation does not ask for that.
+
+    It does by metadata that only pydantic reads: `Annotated[int, Field(gt=0)]`, `InstanceOf[User]`.
+
+    Args:
+        annotation: The type, without `Annotated`.
+        metadata: What `Annotated` carries, field markers among it.
+        location: Where it is declared.
+
+    Raises:
+        InvalidParameterError: pydantic has no schema for it.
+    """
+    if not any(_asks_for_validation(entry) for entry in metadata):
+        return None
+    asked = Annotated[(annotation, *_for_pydantic(metadata))]
+    try:
+        try:
+            adapter = TypeAdapter(asked, config=ConfigDict(arbitrary_types_allowed=True))
+        except PydanticUserError:  # models have a configuration of their own
+            adapter = TypeAdapter(asked)
+    except Exception as error:
+        raise _refused(annotation, error, location) from error
+    validate: Callable[[Any], Any] = adapter.validator.validate_python
+    return validate
+
+
+def _asks_for_validation(entry: Any) -> bool:
+    if isinstance(entry, FieldMarker):
+        return not _says_nothing(entry)
+    packages = {base.__module__.partition(".")[0] for base in type(entry).__mro__}
+    return hasattr(entry, "__get_pydantic_core_schema__") or not packages.isdisjoint(("annotated_types", "pydantic"))
+
+
 def _says_nothing(entry: Any) -> bool:
     return isinstance(entry, FieldMarker) and not (entry.metadata or entry.constraints.keys() - _NO_CONSTRAINTS)
 
@@ -287,12 +328,16 @@ def _check_schema(field: ParamField, annotation: Any) -> None:
             remedy=f"if {field.name!r} is a dependency, write Annotated[{type_name(annotation)}, Depends(...)]",
         ) from error
     except Exception as error:
-        raise InvalidParameterError(
-            field.location,
-            problem=f"pydantic refuses {type_name(annotation)} as it is declared: {_text_of(error)}",
-            expected="a type with constraints and metadata that fit it",
-            remedy="correct the declaration",
-        ) from error
+        raise _refused(annotation, error, field.location) from error
+
+
+def _refused(annotation: Any, error: Exception, location: Location) -> InvalidParameterError:
+    return InvalidParameterError(
+        location,
+        problem=f"pydantic refuses {type_name(annotation)} as it is declared: {_text_of(error)}",
+        expected="a type with constraints and metadata that fit it",
+        remedy="correct the declaration",
+    )
 
 
 def _text_of(error: Exception) -> str:

@@ -13,11 +13,11 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 from wsroute.dependencies.signature import ALIASES, Unresolved
-from wsroute.params import REQUIRED, Depends, Param, Security, Source
+from wsroute.params import REQUIRED, Depends, Injects, Param, Security, Source
 
 #: Sources that FastAPI reads from a body.
 _BODY_MARKERS = frozenset({"Body", "Form", "File"})
-_MARKERS = frozenset({"Depends", "Security", "Path", "Query", "Header", "Cookie", *_BODY_MARKERS})
+_MARKERS = frozenset({"Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", *_BODY_MARKERS})
 #: What most defaults are, and no marker is.
 _NO_MARKERS = (NoneType, str, bytes, int, float, type, Unresolved)
 _ABSENT = object()
@@ -83,8 +83,13 @@ class BodyMarker:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class InjectsMarker:
+    """An `Injects`: a level has to provide the value by name."""
+
+
 #: What decides where a value comes from.
-AnyMarker = DependsMarker | ParamMarker | BodyMarker
+AnyMarker = DependsMarker | InjectsMarker | ParamMarker | BodyMarker
 
 
 def read_marker(value: object) -> AnyMarker | FieldMarker | None:
@@ -93,6 +98,8 @@ def read_marker(value: object) -> AnyMarker | FieldMarker | None:
     if isinstance(value, Depends):
         scopes = tuple(value.scopes or ()) if isinstance(value, Security) else ()
         return DependsMarker(value.dependency, value.use_cache, value.scope, value.threadpool, value.limit, scopes)
+    if isinstance(value, Injects):
+        return InjectsMarker()
     if isinstance(value, Param):
         return ParamMarker(
             value.source,

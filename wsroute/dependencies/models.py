@@ -28,6 +28,8 @@ class Special(enum.Enum):
     BACKGROUND_TASKS = "background_tasks"
     SECURITY_SCOPES = "security_scopes"
     TASK_GROUP = "task_group"
+    ROUTE = "route"
+    CALL_NEXT = "call_next"
     NONE = "none"
 
 
@@ -67,6 +69,8 @@ class Dependant:
         uses_scopes: Whether it, or anything below it, asks for the security scopes.
         limit: The concurrency limit of the declaration, if it has one.
         location: Where it was found, for error messages.
+        interceptors: Of an endpoint, what is called around all the rest, outermost first.
+        permissions: Of an endpoint, what is asked before its dependencies.
     """
 
     call: Callable[..., Any]
@@ -84,6 +88,8 @@ class Dependant:
     uses_scopes: bool
     limit: Any
     location: Location
+    interceptors: tuple[Dependant, ...] = ()
+    permissions: tuple[Condition, ...] = ()
 
     @property
     def dependencies(self) -> tuple[Dependant, ...]:
@@ -129,7 +135,8 @@ class Dependant:
             if id(node) not in seen:
                 seen.add(id(node))
                 yield node
-                waiting.extend(reversed(node.dependencies))
+                asked = (question for condition in node.permissions for question in condition.questions())
+                waiting.extend(reversed((*node.interceptors, *asked, *node.dependencies)))
 
     def __repr__(self) -> str:
         needs = ", ".join(item.name or "" for item in self.arguments)
@@ -137,6 +144,30 @@ class Dependant:
 
     def _from(self, source: Source) -> tuple[ParamField, ...]:
         return tuple(field for field in self.params if field.source == source)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """A permission, or an expression of several.
+
+    Attributes:
+        operator: `"ask"` for one permission, else how its operands combine.
+        operands: The conditions that it combines.
+        question: Of one permission, the call that answers.
+        permission: The permission or the expression, whose message a denial carries.
+    """
+
+    operator: Literal["ask", "and", "or", "not"]
+    operands: tuple[Condition, ...]
+    question: Dependant | None
+    permission: Any
+
+    def questions(self) -> Iterator[Dependant]:
+        """The calls that answer, in the order in which they are asked."""
+        if self.question is not None:
+            yield self.question
+        for operand in self.operands:
+            yield from operand.questions()
 
 
 Argument: TypeAlias = Dependant | ParamField | SpecialParam

@@ -6,25 +6,30 @@ WebSocket class the connection gets. A plan is data; `Plan.explain()` prints it.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
-from typing import Any
+from functools import cached_property
+from itertools import chain, count
+from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket
 
-from wsroute.dependencies.callables import Form, describe, identity
+from wsroute.dependencies.callables import Form, describe, identity, short_name
 from wsroute.dependencies.fields import ParamField
-from wsroute.dependencies.models import LIFETIMES, Dependant, Lifetime, Special, SpecialParam
+from wsroute.dependencies.models import LIFETIMES, Condition, Dependant, Lifetime, Special, SpecialParam
 from wsroute.dependencies.source import Names
 from wsroute.exceptions import InvalidParameterError, Location
 
 #: Names that the generated source uses for itself.
 RESERVED = frozenset(
     {
-        "ValidationError",
+        "CallNext",
         "EndpointTasks",
         "Exits",
+        "ValidationError",
+        "call_next",
         "connection",
         "cookies",
         "copy_context",
@@ -35,7 +40,9 @@ RESERVED = frozenset(
         "error",
         "every_path",
         "finish",
+        "forbidden",
         "function",
+        "granted",
         "group_source",
         "handshake_response",
         "headers",
@@ -58,6 +65,8 @@ RESERVED = frozenset(
 )
 
 SOCKET = "websocket"
+
+_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,8 @@ class Step:
         lifetime: How long its value lives.
         limit: The concurrency limit of its declaration, if any.
         location: Where it is declared.
+        name: What generated code calls the callable.
+        is_interceptor: Whether all that follows runs inside of it, when it calls `call_next`.
     """
 
     target: str
@@ -113,6 +124,13 @@ class Step:
     lifetime: Lifetime
     limit: Any
     location: Location
+    name: str
+    is_interceptor: bool = False
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """The calls that it makes: itself."""
+        return (self,)
 
     @property
     def takes_socket(self) -> bool:
@@ -126,6 +144,52 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """A permission, or an expression of several, without which the connection is refused.
+
+    Attributes:
+        condition: How the answers combine; its questions are asked from left to right, and no more than it takes.
+        calls: The calls of these questions, in the same order.
+    """
+
+    condition: Condition
+    calls: tuple[Step, ...]
+
+    @property
+    def takes_socket(self) -> bool:
+        """Whether it is handed the WebSocket, and so could end the connection."""
+        return True
+
+    @property
+    def can_share_hop(self) -> bool:
+        """Whether it can run in one worker-thread hop together with its neighbours."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """Some steps, and the call that they are for: an interceptor, in which the next stage runs, or the endpoint.
+
+    Attributes:
+        steps: What comes before the call.
+        call: The call.
+    """
+
+    steps: tuple[Step | Check, ...]
+    call: Step
+
+    def by_lifetime(self) -> tuple[tuple[Step | Check, ...], tuple[Step | Check, ...]]:
+        """The steps before the call that live as long as the connection, and those that close before them."""
+        outer = tuple(step for step in self.steps if _lifetime(step) == LIFETIMES[0])
+        return outer, self.steps[len(outer) :]
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """All calls of this stage, in their order."""
+        return (*_calls(self.steps), self.call)
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What happens on a connection.
 
@@ -134,23 +198,31 @@ class Plan:
         values: What of the connection they use, beside the socket.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Check, ...]
     values: tuple[Value, ...]
 
     @property
-    def dependencies(self) -> tuple[Step, ...]:
-        """All steps but the endpoint."""
-        return self.steps[:-1]
+    def calls(self) -> tuple[Step, ...]:
+        """All calls, those that permissions make included."""
+        return _calls(self.steps)
 
     @property
     def endpoint(self) -> Step:
         """The last step."""
-        return self.steps[-1]
+        return self.calls[-1]
 
-    def by_lifetime(self) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-        """The dependencies that live as long as the connection, and those that close before them."""
-        outer = tuple(step for step in self.dependencies if step.lifetime == LIFETIMES[0])
-        return outer, self.dependencies[len(outer) :]
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The steps, cut behind each interceptor."""
+        stages = []
+        before: list[Step | Check] = []
+        for step in self.steps:
+            if isinstance(step, Step) and (step.is_interceptor or step is self.steps[-1]):
+                stages.append(Stage(tuple(before), step))
+                before = []
+            else:
+                before.append(step)
+        return tuple(stages)
 
     def value_of(self, special: Special) -> Value | None:
         """The first value of one kind, if the plan has one."""
@@ -160,8 +232,11 @@ class Plan:
         """The plan as text, one line for each step: what runs, with what, where, and for how long it lives."""
         number = count(1)
         rows = []
-        for hop in hops(self.dependencies):
-            rows += [(str(next(number)), step.target, _call(step), _manner(step, len(hop))) for step in hop]
+        for hop in hops(self.steps[:-1]):
+            for step in hop:
+                manners = [_manner(step, len(hop))] if isinstance(step, Step) else _questions(step)
+                for call, manner in zip(step.calls, manners, strict=True):
+                    rows.append((str(next(number)), call.target, _call(call), manner))
         rows.append((str(next(number)), "", _call(self.endpoint), "the endpoint"))
         width = max(len(target) for _, target, _, _ in rows)
         digits = len(rows[-1][0])
@@ -172,9 +247,12 @@ class Plan:
         return "\n".join(lines)
 
 
-def hops(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
+StepT = TypeVar("StepT", bound="Step | Check")
+
+
+def hops(steps: Iterable[StepT]) -> Iterator[tuple[StepT, ...]]:
     """Steps, those together that can share one worker-thread hop."""
-    hop: tuple[Step, ...] = ()
+    hop: tuple[StepT, ...] = ()
     for step in steps:
         if hop and step.can_share_hop and hop[-1].can_share_hop:
             hop = (*hop, step)
@@ -189,19 +267,34 @@ def hops(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
 def make_plan(dependant: Dependant) -> Plan:
     """Flatten a tree: depth first, in the order of the signatures, each shared dependency once."""
     planner = _Planner(dependant)
+    for interceptor in dependant.interceptors:
+        planner.steps.append(planner.step(interceptor, (), is_interceptor=True))
+    for condition in dependant.permissions:
+        calls = tuple(planner.step(question, ()) for question in condition.questions())
+        planner.steps.append(Check(condition, calls))
     planner.visit(dependant, ())
     steps = planner.steps
-    if any(step.lifetime != LIFETIMES[0] for step in steps):
-        # What lives longer is opened first, so that closing is last-opened-first throughout. The sort is stable, and
-        # nothing needs what lives shorter, so every step still comes after what it needs.
-        steps = [*sorted(steps[:-1], key=lambda step: LIFETIMES.index(step.lifetime)), steps[-1]]
+    if any(_lifetime(step) != LIFETIMES[0] for step in steps):
+        # What lives longer is opened first, so that closing is last-opened-first throughout. The sort is stable,
+        # interceptors and permissions come first in it, and nothing needs what lives shorter, so every step still
+        # comes after what it needs.
+        steps = [*sorted(steps[:-1], key=lambda step: LIFETIMES.index(_lifetime(step))), steps[-1]]
     return Plan(tuple(steps), tuple(planner.values.values()))
+
+
+def _calls(steps: Iterable[Step | Check]) -> tuple[Step, ...]:
+    return tuple(chain.from_iterable(step.calls for step in steps))
+
+
+def _lifetime(step: Step | Check) -> Lifetime:
+    # What is asked lives no longer than the question; what it needs is there for the whole connection.
+    return step.lifetime if isinstance(step, Step) else LIFETIMES[0]
 
 
 class _Planner:
     def __init__(self, root: Dependant) -> None:
         self._root = root
-        self.steps: list[Step] = []
+        self.steps: list[Step | Check] = []
         self.values: dict[Hashable, Value] = {}
         self._names = Names((*RESERVED, SOCKET))
         self._targets: dict[int, str] = {}
@@ -220,6 +313,14 @@ class _Planner:
         if node.use_cache and key in self._targets:
             # Before anything below is planned: a shared parent does not make its unshared child run again.
             return self._targets[key]
+        step = self.step(node, oauth_scopes)
+        if node.use_cache:
+            self._targets[key] = step.target
+        self.steps.append(step)
+        return step.target
+
+    def step(self, node: Dependant, oauth_scopes: tuple[str, ...], *, is_interceptor: bool = False) -> Step:
+        """Plan what a call needs, and make its step."""
         for effect in node.effects:
             self.visit(effect, oauth_scopes)
         arguments = []
@@ -235,23 +336,20 @@ class _Planner:
             arguments.append(Argument(item.name or "", variable, item.name in node.positional_only))
         wanted = node.name or self._wanted.get(identity(node.call))
         target = self._names.take(wanted) if wanted and node is not self._root else ""
-        if node.use_cache:
-            self._targets[key] = target
-        self.steps.append(
-            Step(
-                target,
-                node.call,
-                node.form,
-                node.threaded,
-                tuple(arguments),
-                node.params,
-                tuple(field_targets),
-                node.lifetime,
-                node.limit,
-                node.location,
-            )
+        return Step(
+            target,
+            node.call,
+            node.form,
+            node.threaded,
+            tuple(arguments),
+            node.params,
+            tuple(field_targets),
+            node.lifetime,
+            node.limit,
+            node.location,
+            _short_name(node.call),
+            is_interceptor,
         )
-        return target
 
     def _key(self, node: Dependant, oauth_scopes: tuple[str, ...]) -> int:
         """A number that is equal for two uses iff they would be the same call with the same arguments."""
@@ -273,6 +371,8 @@ class _Planner:
             return SOCKET
         if param.special is Special.NONE:
             return "None"
+        if param.special is Special.CALL_NEXT:
+            return "call_next"
         scopes = oauth_scopes if param.special is Special.SECURITY_SCOPES else ()
         # FastAPI gives one BackgroundTasks to all; whoever asks for a subclass asks for it on behalf of all.
         key = (param.special, param.cls, scopes)
@@ -310,6 +410,13 @@ def websocket_class(dependant: Dependant) -> type[WebSocket]:
     return chosen
 
 
+def _short_name(call: Any) -> str:
+    """The name of a callable; of the method of a permission or an interceptor, that of its class: `is_member`."""
+    if inspect.ismethod(call) and call.__name__ in ("has_permission", "intercept"):
+        return _CASE.sub("_", type(call.__self__).__name__).lower()
+    return short_name(call)
+
+
 def _call(step: Step) -> str:
     sources = {
         target: f"{field.source} {field.alias!r}" for target, field in zip(step.field_targets, step.fields, strict=True)
@@ -323,12 +430,20 @@ def _call(step: Step) -> str:
     return f"{describe(step.call)}({shown})"
 
 
+def _questions(check: Check) -> list[str]:
+    """How each question of a check counts."""
+    said = "a permission" if len(check.calls) == 1 else f"one of {len(check.calls)} permissions in one rule"
+    return [f"{said}, {_manner(call, 1)}" for call in check.calls]
+
+
 def _manner(step: Step, hop: int) -> str:
     words = [step.form.value if step.form.is_context or step.form is Form.COROUTINE else "call"]
     if step.threaded:
         words.append("in a worker thread" if hop == 1 else f"in a worker thread, {hop} in one hop")
     if step.limit is not None:
         words.append("limited")
+    if step.is_interceptor:
+        words.append("an interceptor around all that follows")
     if step.form.is_context:
         words.append(f"open until the {step.lifetime} ends")
     return ", ".join(words)

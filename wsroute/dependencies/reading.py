@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from wsroute.dependencies import specials
 from wsroute.dependencies.annotations import is_json, is_scalar, is_simple, model_of, takes_scalars, type_name
@@ -16,6 +17,7 @@ from wsroute.dependencies.markers import (
     BodyMarker,
     DependsMarker,
     FieldMarker,
+    InjectsMarker,
     ParamMarker,
     holds_marker,
     is_uncalled_marker,
@@ -70,7 +72,7 @@ def _taken_apart(parameter: Parameter, where: Location) -> Read:
             )
     entries = [entry if (marker := read_marker(entry)) is None else marker for entry in metadata]
     markers = [entry for entry in entries if isinstance(entry, AnyMarker)]
-    rest = tuple(entry for entry in entries if not isinstance(entry, (DependsMarker, BodyMarker)))
+    rest = tuple(entry for entry in entries if not isinstance(entry, (DependsMarker, InjectsMarker, BodyMarker)))
     default = read_marker(parameter.default)
     if default is not None and markers:
         raise InvalidParameterError(
@@ -128,6 +130,17 @@ def special_param(
         # "Is this HTTP?" is what such a parameter asks in a dependency for both worlds; the answer is no.
         return SpecialParam(name, Special.NONE, NoneType)
     return SpecialParam(name, special.special, special.cls)
+
+
+def given_param(special: Special, parameter: Parameter, read: Read, where: Location) -> SpecialParam:
+    """A leading parameter of a method, which gets something whatever it is called.
+
+    The first one may be annotated as what the connection is to be seen as: a subclass of WebSocket, or a Request.
+    """
+    found = None if parameter.missing else specials.find(parameter.name, read.type, parameter.annotation)
+    if special is Special.WEBSOCKET and found and found.special in (Special.WEBSOCKET, Special.REQUEST):
+        return special_param(found, parameter.name, read, where, is_endpoint=False)
+    return SpecialParam(parameter.name, special, WebSocket if special is Special.WEBSOCKET else object)
 
 
 def param_marker(name: str, read: Read, where: Location, *, path: str, in_path: bool) -> ParamMarker:

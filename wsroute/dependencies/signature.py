@@ -11,8 +11,7 @@ import builtins
 import inspect
 import sys
 import typing
-from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FrameType, GenericAlias, SimpleNamespace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -25,6 +24,7 @@ from wsroute.exceptions import AnnotationError, InvalidParameterError, Location
 
 EMPTY: Any = inspect.Parameter.empty
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+BY_POSITION = (POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 VAR_KINDS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 # What the `type` statement makes is no instance of the backport, even where both exist.
@@ -85,13 +85,17 @@ class LocalNames:
 
     def __init__(self, frame: FrameType | None = None) -> None:
         self._frame = frame
-        self._captured: MutableMapping[tuple[int, str], Mapping[str, Any]] = {}
+        self._captured: dict[tuple[int, str], Mapping[str, Any]] = {}
+        self._several: tuple[LocalNames, ...] = (self,)
 
     @classmethod
     def joined(cls, several: Iterable[LocalNames]) -> LocalNames:
-        """What several declarations have captured; the first that knows a function decides."""
+        """What several declarations capture; the first that knows a function decides."""
+        parts = tuple(several)
+        if len(parts) == 1:
+            return parts[0]
         names = cls()
-        names._captured = ChainMap({}, *(one._captured for one in several))
+        names._several = parts
         return names
 
     def release(self) -> None:
@@ -117,6 +121,9 @@ class LocalNames:
 
     def _locals(self, function: Any, owner: str) -> Mapping[str, Any]:
         namespace = getattr(function, "__globals__", None)
+        return next(filter(None, (names._capture(namespace, owner) for names in self._several)), {})
+
+    def _capture(self, namespace: Any, owner: str) -> Mapping[str, Any]:
         key = (id(namespace), owner)
         frame = self._frame
         while key not in self._captured and frame is not None:

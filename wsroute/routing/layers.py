@@ -6,23 +6,39 @@ routes: one declaration can stand below many levels, and none of them writes ont
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack, get_args
+
+from starlette.middleware import Middleware
 
 from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.callables import show
+from wsroute.dependencies.markers import DependsMarker
+from wsroute.dependencies.providers import Providers, read_dependencies
 from wsroute.dependencies.signature import LocalNames
-from wsroute.exceptions import InvalidParameterError, Location, RouterError
-from wsroute.routing.paths import check_prefix
+from wsroute.exceptions import Location, RouterError
+from wsroute.routing.exception_handlers import read_exception_handlers
+from wsroute.routing.interceptors import method_around, read_interceptors
+from wsroute.routing.middleware import read_middleware
+from wsroute.routing.paths import check_prefix, join
+from wsroute.routing.permissions import read_permissions
+from wsroute.wire.handlers import HandlerTable
 from wsroute.wire.policy import Policy
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
 
+#: What `dependencies=` takes: what runs for its effect, what is provided by name, or both.
+Dependencies: TypeAlias = Sequence[Any] | Mapping[str, Any]
+#: What `exception_handlers=` takes: handlers by class of the exception, HTTP status or close code.
+ExceptionHandlers: TypeAlias = Mapping[Any, Callable[..., Any]]
+
+_USUAL = Policy()
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One level: a router, an inclusion, or a route.
+    """One level: a router, an inclusion, a gateway, a view, a handler, or a route.
 
     Attributes:
         path: What it puts before the paths below it.
@@ -31,6 +47,13 @@ class Layer:
         reject: How a connection is refused; `None` leaves it to the levels above.
         close_timeout: How long, in seconds, a frame that ends a connection may take; `None` as for `reject`.
         names: The names local to functions that were captured when it was declared.
+        provides: What it provides by name.
+        middleware: ASGI middleware, outermost first.
+        interceptors: What runs around the connections, outermost first: classes and instances.
+        permissions: What is asked before the dependencies: classes, instances and rules of both.
+        handlers: Its exception handlers.
+        name: What it puts before the names of the routes below it.
+        is_gateway: Whether slashes are cleaned where its path joins the one above it.
     """
 
     path: str = ""
@@ -39,6 +62,13 @@ class Layer:
     reject: Reject | None = None
     close_timeout: float | None = None
     names: LocalNames = field(default_factory=LocalNames)
+    provides: Mapping[str, DependsMarker] = field(default_factory=dict)
+    middleware: tuple[Middleware, ...] = ()
+    interceptors: tuple[Any, ...] = ()
+    permissions: tuple[Any, ...] = ()
+    handlers: HandlerTable | None = None
+    name: str | None = None
+    is_gateway: bool = False
 
     def __post_init__(self) -> None:
         if self.close_timeout is not None and not self.close_timeout > 0:
@@ -53,51 +83,104 @@ class Layer:
                     "an object with such a mapping, like a FastAPI application or a router."
                 )
 
+    @property
+    def changes_tree(self) -> bool:
+        """Whether the tree of an endpoint depends on it, beside its path."""
+        return bool(self.dependencies or self.provides or self.has_guards)
 
-def layer_above(
-    prefix: str,
-    dependencies: Sequence[Any] | None,
-    names: LocalNames,
-    location: Location,
-    *,
-    providers: tuple[Any, ...] = (),
-    reject: Reject | None = None,
-    close_timeout: float | None = None,
-) -> Layer:
-    """A level above routes: a router, or an inclusion.
+    @property
+    def has_guards(self) -> bool:
+        """Whether it has interceptors or permissions."""
+        return bool(self.interceptors or self.permissions)
+
+
+class Level(TypedDict, total=False):
+    """What people can write at every level of routers and routes."""
+
+    dependencies: Dependencies | None
+    middleware: Sequence[Any] | None
+    permissions: Sequence[Any] | None
+    interceptors: Sequence[Any] | None
+    exception_handlers: ExceptionHandlers | None
+    reject: Reject | None
+    close_timeout: float | None
+
+
+class Declaration(Level, total=False):
+    """What a level adds, as it was declared."""
+
+    path: str
+    dependency_overrides_provider: Any | None
+    names: Required[LocalNames]
+    name: str | None
+    is_gateway: bool
+
+
+def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
+    """The layer that a declaration adds: a copy of what was handed over, each part of the right shape.
 
     Args:
-        prefix: What it puts before the paths below it.
-        dependencies: Markers of dependencies that run for their effect.
-        names: Where names local to functions are found.
-        location: The level, for error messages.
-        providers, reject, close_timeout: As in `Layer`.
+        location: The declaration, for error messages.
+        declared: What it says.
+
+    Raises:
+        InvalidParameterError: Something has the wrong shape.
+    """
+    effects, provides = read_dependencies(declared.get("dependencies"), location)
+    provider = declared.get("dependency_overrides_provider")
+    return Layer(
+        declared.get("path", ""),
+        effects,
+        () if provider is None else (provider,),
+        declared.get("reject"),
+        declared.get("close_timeout"),
+        declared["names"],
+        provides,
+        read_middleware(declared.get("middleware"), location),
+        read_interceptors(declared.get("interceptors"), location),
+        read_permissions(declared.get("permissions"), location),
+        read_exception_handlers(declared.get("exception_handlers"), location),
+        declared.get("name"),
+        declared.get("is_gateway", False),
+    )
+
+
+def layer_above(location: Location, **declared: Unpack[Declaration]) -> Layer:
+    """The layer of a level above routes: a router, or an inclusion.
+
+    Args:
+        location: The declaration, for error messages.
+        declared: What it says.
 
     Raises:
         DependencyError: A declaration cannot work, whatever stands above or below it.
     """
-    check_prefix(prefix, location)
-    listed = in_order(dependencies, location)
+    check_prefix(declared.get("path", ""), location)
+    layer = read_layer(location, **declared)
     try:
-        Analysis(prefix, names, final=False).effects(listed, location)
+        check_layer(layer, location)
     finally:
-        names.release()
-    return Layer(prefix, listed, providers, reject, close_timeout, names)
+        layer.names.release()
+    return layer
 
 
-def in_order(dependencies: Sequence[Any] | None, location: Location) -> tuple[Any, ...]:
-    """The dependencies of one level, which the caller may change afterwards.
+def check_layer(layer: Layer, location: Location, *, effects: bool = True) -> None:
+    """Report what cannot work about a layer, whatever stands above or below it.
+
+    Args:
+        layer: The layer.
+        location: Its declaration, for error messages.
+        effects: Whether to look at what it runs for its effect as well.
 
     Raises:
-        InvalidParameterError: It is no sequence.
+        DependencyError: A declaration cannot work.
     """
-    if dependencies is None or isinstance(dependencies, Sequence):
-        return tuple(dependencies or ())
-    raise InvalidParameterError(
+    analysis = Analysis(layer.path, layer.names, final=False, providers=Providers((layer.provides,)))
+    analysis.level(
         location,
-        problem=f"dependencies= is {show(dependencies)}",
-        expected="a list of Depends(...) or Security(...)",
-        remedy="put it into a list",
+        effects=layer.dependencies if effects else (),
+        interceptors=map(method_around, layer.interceptors),
+        permissions=layer.permissions,
     )
 
 
@@ -110,18 +193,36 @@ class Folded:
     providers: tuple[Any, ...]
     policy: Policy
     names: LocalNames
+    provides: Providers
+    middleware: tuple[Middleware, ...]
+    interceptors: tuple[Any, ...]
+    permissions: tuple[Any, ...]
+    name: str
 
 
 def fold(layers: Sequence[Layer]) -> Folded:
-    """Fold layers, outermost first: paths and dependencies in that order, providers and settings nearest first."""
+    """Fold layers, outermost first: providers and settings nearest first, everything else in that order."""
     path = ""
-    dependencies: tuple[Any, ...] = ()
-    providers: tuple[Any, ...] = ()
-    policy = Policy()
     for layer in layers:
-        path += layer.path
-        dependencies += layer.dependencies
-        providers = layer.providers + providers
-        policy = Policy(layer.reject or policy.reject, layer.close_timeout or policy.close_timeout)
-    names = LocalNames.joined(layer.names for layer in reversed(layers))
-    return Folded(path, dependencies, providers, policy, names)
+        path = join(path, layer.path) if layer.is_gateway else path + layer.path
+    nearest = layers[::-1]
+    return Folded(
+        path,
+        _chained(layer.dependencies for layer in layers),
+        _chained(layer.providers for layer in nearest),
+        Policy(
+            next((layer.reject for layer in nearest if layer.reject), _USUAL.reject),
+            next((layer.close_timeout for layer in nearest if layer.close_timeout), _USUAL.close_timeout),
+            tuple(layer.handlers for layer in nearest if layer.handlers),
+        ),
+        LocalNames.joined(layer.names for layer in nearest),
+        Providers(tuple(layer.provides for layer in layers if layer.provides)),
+        _chained(layer.middleware for layer in layers),
+        _chained(layer.interceptors for layer in layers),
+        _chained(layer.permissions for layer in layers),
+        ":".join(layer.name for layer in layers if layer.name),
+    )
+
+
+def _chained(parts: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(item for part in parts for item in part)

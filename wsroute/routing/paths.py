@@ -14,6 +14,9 @@ from wsroute.exceptions import InvalidPathError, Location
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
 
 
+_SPACED_PARAMETER = re.compile(r"{\s*(\w+)\s*(?::\s*(\w+)\s*)?}", re.ASCII)
+
+
 class CompiledPath(NamedTuple):
     """A path as Starlette compiles it."""
 
@@ -37,6 +40,16 @@ def compile_route_path(path: str, location: Location) -> CompiledPath:
         )
     check_parameters(path, location)
     return CompiledPath(*compile_path(path))
+
+
+def join(above: str, below: str) -> str:
+    """The path of a gateway below another path: one slash between all parts, and none at the end."""
+    return "/" + "/".join(part for part in f"{above}/{below}".split("/") if part)
+
+
+def without_spaces(path: str) -> str:
+    """The path with its parameters written as Starlette reads them: `{age: int}` means `{age:int}`."""
+    return _SPACED_PARAMETER.sub(lambda match: "{" + ":".join(filter(None, match.groups())) + "}", path)
 
 
 def check_not_empty(path: str, location: Location) -> None:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.routing import Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from wsroute.dependencies.analysis import Analysis, Overrides, Undecided
-from wsroute.dependencies.callables import describe, identity, short_name, show
+from wsroute.dependencies.analysis import Analysis, Given, Overrides, Undecided
+from wsroute.dependencies.callables import describe, short_name, show
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
-from wsroute.exceptions import EndpointError, Location, UninjectedEndpointError
+from wsroute.exceptions import EndpointError, Location
+from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.index import decided_by_path_regex
-from wsroute.routing.layers import Layer, Reject, fold, in_order
+from wsroute.routing.interceptors import methods_of
+from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Reject, check_layer, fold, read_layer
+from wsroute.routing.middleware import wrapped
 from wsroute.routing.paths import check_not_empty, compile_route_path, route_path
+from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
-from wsroute.wire.policy import Policy
 from wsroute.wire.runtime import RUNTIME
 from wsroute.wire.session import session
 from wsroute.wire.socket import Socket, socket_class
@@ -38,9 +42,14 @@ class APIWebSocketRoute(WebSocketRoute):
         path: The path, with parameters as in Starlette: `/rooms/{room_id}`, `/items/{item_id:int}`.
         endpoint: A coroutine function, or another callable that returns a coroutine.
         name: The name for `url_path_for`. Default: the name of the endpoint.
-        dependencies: Dependencies that run before those of the endpoint, for their effect: `[Depends(require_user)]`.
+        dependencies: Dependencies that run before those of the endpoint, for their effect: `[Depends(require_user)]`;
+            or what is provided by name: `{"user": Inject(current_user)}`; or a sequence of both.
         dependency_overrides_provider: An object with a mapping `dependency_overrides`, such as a FastAPI application.
             The routers above the route, and the application in the scope, are asked as well.
+        middleware: ASGI middleware around its connections: classes, or `Middleware(...)` of Starlette.
+        permissions: What is asked before the dependencies: see `BasePermission`.
+        interceptors: What runs around permissions, dependencies and endpoint: see `BaseInterceptor`.
+        exception_handlers: Handlers `handler(websocket, exc)` by class of the exception, HTTP status or close code.
         reject: How a connection is refused before it was accepted. `"denial"`, the default, sends an HTTP response
             with status and body; `"close"` sends a close code, of which clients see a bare 403; `"accept"` accepts
             and closes at once, so that a browser's script can read the code.
@@ -64,55 +73,96 @@ class APIWebSocketRoute(WebSocketRoute):
         endpoint: Callable[..., Any],
         *,
         name: str | None = None,
-        dependencies: Sequence[Any] | None = None,
+        dependencies: Dependencies | None = None,
         dependency_overrides_provider: Any | None = None,
+        middleware: Sequence[Any] | None = None,
+        permissions: Sequence[Any] | None = None,
+        interceptors: Sequence[Any] | None = None,
+        exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
     ) -> None:
-        if not callable(endpoint):
-            raise EndpointError(
-                Location(path),
-                problem=f"the endpoint {show(endpoint)} cannot be called",
-                expected="a coroutine function",
-                remedy="hand over the function itself",
-            )
-        providers = () if dependency_overrides_provider is None else (dependency_overrides_provider,)
-        listed = in_order(dependencies, Location(path, (describe(endpoint),)))
-        names = LocalNames(sys._getframe(1))
-        layer = Layer(path, listed, providers, reject, close_timeout, names)
+        check_endpoint(endpoint, path)
+        location = Location(path, (describe(endpoint),))
+        layer = read_layer(
+            location,
+            path=path,
+            dependencies=dependencies,
+            dependency_overrides_provider=dependency_overrides_provider,
+            middleware=middleware,
+            permissions=permissions,
+            interceptors=interceptors,
+            exception_handlers=exception_handlers,
+            reject=reject,
+            close_timeout=close_timeout,
+            names=LocalNames(sys._getframe(1)),
+        )
         self._set_up(endpoint, short_name(endpoint) if name is None else name, (layer,))
-        self._declared = self._declare(names)
+        try:
+            if layer.provides or layer.has_guards:
+                check_layer(layer, location, effects=False)
+            self.declare()
+        finally:
+            layer.names.release()
+
+    @classmethod
+    def folded(
+        cls, endpoint: Callable[..., Any], name: str, layers: tuple[Layer, ...], given: tuple[Given, ...] = ()
+    ) -> APIWebSocketRoute:
+        """A route of declarations that have been read and checked.
+
+        Args:
+            endpoint: The endpoint.
+            name: Its own name.
+            layers: The levels above it, and its own, outermost first.
+            given: What the first parameters of the endpoint get.
+        """
+        route = object.__new__(cls)
+        route._set_up(endpoint, name, layers, given)
+        return route
 
     def _set_up(
-        self, endpoint: Callable[..., Any], name: str, layers: tuple[Layer, ...], like: APIWebSocketRoute | None = None
+        self,
+        endpoint: Callable[..., Any],
+        name: str,
+        layers: tuple[Layer, ...],
+        given: tuple[Given, ...] = (),
+        like: APIWebSocketRoute | None = None,
     ) -> None:
         folded = fold(layers)
         self._layers = layers
+        self._folded = folded
         self._call = endpoint
-        self._names = folded.names
+        self._given = given
+        self._own_name = name
         self._location = Location(folded.path, (describe(endpoint),))
         self._providers = folded.providers
         self._policy = folded.policy
+        self._declared: Dependant | None = None
         self._bound: Solver | None = None
         self.path = folded.path
-        self.name = name
+        self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint)
         self.dependencies = list(folded.dependencies)
-        self.app = self._serve
+        self.app = self._serve_behind if folded.middleware else self._serve
         if like is not None and like.path == folded.path:
             compiled = (like.path_regex, like.path_format, like.param_convertors)
         else:
             compiled = compile_route_path(folded.path, self._location)
         self.path_regex, self.path_format, self.param_convertors = compiled
 
-    def _declare(self, names: LocalNames) -> Dependant | None:
-        """Report whatever no outer level can cure; the tree, if none of them can change it."""
+    def declare(self) -> None:
+        """Report whatever no outer level can cure, and keep the tree, if none of them can change it.
+
+        Raises:
+            DependencyError: The declaration cannot work.
+        """
         try:
-            return Analysis(self.path, names, final=False).endpoint(self._call, self.dependencies)
+            tree = self._analyse((), (), None, final=False)
         except Undecided:
-            return None
-        finally:
-            names.release()
+            return
+        if not (self._folded.interceptors or self._folded.permissions):
+            self._declared = tree
 
     def below(self, *layers: Layer) -> APIWebSocketRoute:
         """The same declaration below further levels, as a route of its own.
@@ -121,10 +171,10 @@ class APIWebSocketRoute(WebSocketRoute):
             layers: The levels, outermost first.
         """
         route = object.__new__(type(self))
-        route._set_up(self._call, self.name, (*layers, *self._layers), self)
+        route._set_up(self._call, self._own_name, (*layers, *self._layers), self._given, self)
         # The tree stays what it is where nothing has changed that it depends on.
-        same = route.path == self.path and not any(layer.dependencies for layer in layers)
-        route._declared = self._declared if same else None
+        if route.path == self.path and not any(layer.changes_tree for layer in layers):
+            route._declared = self._declared
         return route
 
     @property
@@ -150,11 +200,30 @@ class APIWebSocketRoute(WebSocketRoute):
         """
         if self._bound is None:
             check_not_empty(self.path, self._location)
-            self._bound = Solver(self._analyse, RUNTIME, self._declared)
+            # Instances of its own: nothing that they keep is shared with another route.
+            interceptors = methods_of(self._folded.interceptors)
+            permissions = instances_of(self._folded.permissions)
+            solver = Solver(partial(self._analyse, interceptors, permissions), RUNTIME, self._declared)
+            self._stack = wrapped(self._serve, self._folded.middleware)
+            self._bound = solver
         return self._bound
 
-    def _analyse(self, overrides: Overrides | None) -> Dependant:
-        return Analysis(self.path, self._names, overrides).endpoint(self._call, self.dependencies)
+    def _analyse(
+        self,
+        interceptors: tuple[Any, ...],
+        permissions: tuple[Any, ...],
+        overrides: Overrides | None,
+        *,
+        final: bool = True,
+    ) -> Dependant:
+        folded = self._folded
+        return Analysis(self.path, folded.names, overrides, final, folded.provides).endpoint(
+            self._call,
+            folded.dependencies,
+            given=self._given,
+            interceptors=interceptors,
+            permissions=permissions,
+        )
 
     @decided_by_path_regex
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -212,37 +281,34 @@ class APIWebSocketRoute(WebSocketRoute):
         websocket = socket_class(program.websocket_class)(scope, receive, send)
         return session(websocket, program.run, self._policy)
 
+    async def _serve_behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve behind the middleware of all levels, in a session that ends what middleware leaves open."""
+        self.bind()
+        websocket = Socket(scope, receive, send)
+        websocket.has_inner_session = True
+        await session(websocket, self._run_middleware, replace(self._policy, handlers=()))
 
-class InjectedEndpoint:
-    """Stands for an endpoint in `route.endpoint`: compares and hashes like it, and does not let itself be called.
+    async def _run_middleware(self, websocket: Socket) -> None:
+        await self._stack(websocket.scope, websocket.receive, websocket.send)
 
-    A framework that rebuilds a route from its endpoint would call the endpoint without its dependencies. It calls this
-    object instead, as an ASGI application, and the connection is refused.
 
-    Args:
-        endpoint: The endpoint.
+def check_endpoint(endpoint: object, path: str) -> None:
+    """Check that something can be the endpoint of a route.
+
+    Raises:
+        EndpointError: It cannot be called, or has levels of its own, which a route would not see.
     """
-
-    def __init__(self, endpoint: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, endpoint)
-        self.__wrapped__ = endpoint
-
-    def __eq__(self, other: object) -> bool:
-        other = other.__wrapped__ if isinstance(other, InjectedEndpoint) else other
-        return bool(self.__wrapped__ == other)
-
-    def __hash__(self) -> int:
-        return hash(identity(self.__wrapped__))
-
-    def __repr__(self) -> str:
-        return f"<{describe(self.__wrapped__)}, injected by wsroute>"
-
-    async def __call__(self, *args: Any, **kwargs: Any) -> None:
-        error = UninjectedEndpointError(describe(self.__wrapped__))
-        if kwargs or len(args) != 3 or not isinstance(args[0], dict) or args[0].get("type") != "websocket":
-            raise error
-        await session(Socket(*args), functools.partial(_refuse, error), Policy())
-
-
-async def _refuse(error: Exception, websocket: Socket) -> None:
-    raise error
+    if not callable(endpoint):
+        raise EndpointError(
+            Location(path),
+            problem=f"the endpoint {show(endpoint)} cannot be called",
+            expected="a coroutine function",
+            remedy="hand over the function itself",
+        )
+    if isinstance(endpoint, InjectedEndpoint):
+        raise EndpointError(
+            Location(path, (describe(endpoint.__wrapped__),)),
+            problem="the endpoint is a handler, or the endpoint of another route, which has levels of its own",
+            expected="a coroutine function",
+            remedy="mount a handler with WebSocketGateway(path, handler=...), or hand over the function itself",
+        )

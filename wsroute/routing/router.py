@@ -5,22 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 from weakref import WeakSet
 
 from starlette.applications import Starlette
-from starlette.datastructures import URLPath
-from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
-from wsroute.routing.index import PathIndex
-from wsroute.routing.layers import Layer, Reject, fold, layer_above
-from wsroute.routing.paths import route_path
+from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Level, Reject, fold, layer_above
 from wsroute.routing.route import APIWebSocketRoute
-from wsroute.routing.standalone import Lifespan, no_lifespan, serve_alone
+from wsroute.routing.standalone import Lifespan, no_lifespan
+from wsroute.routing.table import RouteTable
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
@@ -40,7 +39,7 @@ class _Entry:
 
     def effective(self) -> list[BaseRoute]:
         """The routes, with all paths and dependencies of the levels above them."""
-        routes = self.source.routes if isinstance(self.source, WebSocketRouter) else (self.source,)
+        routes = self.source.routes if isinstance(self.source, RouteTable) else (self.source,)
         return [self._below(route) for route in routes]
 
     def _below(self, route: BaseRoute) -> BaseRoute:
@@ -52,16 +51,16 @@ class _Entry:
         return self._made[id(route)][1]
 
     def _check_foreign(self, route: BaseRoute) -> None:
-        if not any(layer.path or layer.dependencies for layer in self._layers):
+        if not any(layer.path or layer.changes_tree or layer.middleware for layer in self._layers):
             return
         raise RouterError(
-            f"{show(route)} is no route of wsroute, so the prefix and the dependencies of the router above it would "
-            "not apply to it. Give it its whole path and put it into a router without prefix and dependencies, or "
-            "into the application itself."
+            f"{show(route)} is no route of wsroute, so the prefix of the router above it, its dependencies and all "
+            "else that it adds would not apply to it. Give it its whole path and put it into a router that adds "
+            "nothing, or into the application itself."
         )
 
 
-class WebSocketRouter(BaseRoute):
+class WebSocketRouter(RouteTable):
     """Collects WebSocket routes under one prefix, with dependencies that all of them share.
 
     It is an ASGI application by itself, and a route: `Starlette(routes=[..., router])`. In a Starlette or FastAPI
@@ -70,7 +69,13 @@ class WebSocketRouter(BaseRoute):
     Args:
         prefix: What is put before the path of each route; it may hold parameters.
         routes: Routes to start with: of wsroute, of Starlette, mounts.
-        dependencies: Dependencies that run before those of each route, for their effect.
+        dependencies: Dependencies that run before those of each route, for their effect; or what is provided by name to
+            everything below; or both. As in `APIWebSocketRoute`.
+        middleware: ASGI middleware around the connections of each route, outside of its own.
+        permissions: What is asked before the permissions of each route.
+        interceptors: What runs around the connections of each route, outside of its own.
+        exception_handlers: Handlers for each route, asked after its own.
+        name: What is put before the names of the routes below, with a colon: `"outer:inner"`.
         dependency_overrides_provider: An object with a mapping `dependency_overrides`. The router is one itself.
         lifespan: What runs around the life of the application: a function that takes the application and returns an
             asynchronous context manager, which may give a mapping of state, as in Starlette.
@@ -89,32 +94,43 @@ class WebSocketRouter(BaseRoute):
         prefix: str = "",
         *,
         routes: Sequence[BaseRoute] | None = None,
-        dependencies: Sequence[Any] | None = None,
+        dependencies: Dependencies | None = None,
+        middleware: Sequence[Any] | None = None,
+        permissions: Sequence[Any] | None = None,
+        interceptors: Sequence[Any] | None = None,
+        exception_handlers: ExceptionHandlers | None = None,
+        name: str | None = None,
         dependency_overrides_provider: Any | None = None,
         lifespan: Lifespan | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
     ) -> None:
-        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
-        provider = dependency_overrides_provider
-        self._layer = layer_above(
-            prefix,
-            dependencies,
-            LocalNames(sys._getframe(1)),
+        super().__init__()
+        self.dependency_overrides: dict[Any, Callable[..., Any]] = {}
+        layer = layer_above(
             Location(chain=(f"WebSocketRouter({prefix!r})",)),
-            providers=(self,) if provider is None else (self, provider),
+            path=prefix,
+            dependencies=dependencies,
+            middleware=middleware,
+            permissions=permissions,
+            interceptors=interceptors,
+            exception_handlers=exception_handlers,
+            dependency_overrides_provider=dependency_overrides_provider,
             reject=reject,
             close_timeout=close_timeout,
+            names=LocalNames(sys._getframe(1)),
+            name=name,
         )
+        # The router is an override provider itself, and nearer than the one that it is given.
+        self._layer = replace(layer, providers=(self, *layer.providers))
         self.prefix = prefix
-        self.dependencies = self._layer.dependencies
-        self._policy = fold([self._layer]).policy
+        self.name = name
+        self.dependencies = layer.dependencies
+        self._policy = fold([layer]).policy
         self._lifespan = lifespan or no_lifespan
         self._entries: list[_Entry] = []
         self._parents: WeakSet[WebSocketRouter] = WeakSet()
         self._routes: tuple[BaseRoute, ...] | None = None
-        self._index: PathIndex | None = None
-        self._checked = False
         for route in routes or ():
             if isinstance(route, WebSocketRouter):
                 self.include_router(route)
@@ -138,7 +154,11 @@ class WebSocketRouter(BaseRoute):
         path: str,
         *,
         name: str | None = None,
-        dependencies: Sequence[Any] | None = None,
+        dependencies: Dependencies | None = None,
+        middleware: Sequence[Any] | None = None,
+        permissions: Sequence[Any] | None = None,
+        interceptors: Sequence[Any] | None = None,
+        exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
@@ -147,44 +167,56 @@ class WebSocketRouter(BaseRoute):
         Args:
             path: The path below the prefix.
             name: The name for `url_path_for`. Default: the name of the function.
-            dependencies: Dependencies that run before those of the endpoint, for their effect.
-            reject: How connections are refused, as in `APIWebSocketRoute`.
-        close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout: For this
+                route, as in `APIWebSocketRoute`.
         """
 
         def declare(endpoint: EndpointT) -> EndpointT:
             self.add_api_websocket_route(
-                path, endpoint, name=name, dependencies=dependencies, reject=reject, close_timeout=close_timeout
+                path,
+                endpoint,
+                name=name,
+                dependencies=dependencies,
+                middleware=middleware,
+                permissions=permissions,
+                interceptors=interceptors,
+                exception_handlers=exception_handlers,
+                reject=reject,
+                close_timeout=close_timeout,
             )
             return endpoint
 
         return declare
 
     def add_api_websocket_route(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        *,
-        name: str | None = None,
-        dependencies: Sequence[Any] | None = None,
-        reject: Reject | None = None,
-        close_timeout: float | None = None,
+        self, path: str, endpoint: Callable[..., Any], *, name: str | None = None, **level: Unpack[Level]
     ) -> None:
-        """Declare the endpoint of a path; arguments as in `websocket`."""
-        route = APIWebSocketRoute(
-            path, endpoint, name=name, dependencies=dependencies, reject=reject, close_timeout=close_timeout
-        )
-        self._add(route, (self._layer,))
+        """Declare the endpoint of a path.
+
+        Args:
+            path, name, level: As in `websocket`.
+            endpoint: The endpoint.
+        """
+        self._add(APIWebSocketRoute(path, endpoint, name=name, **level), (self._layer,))
 
     def include_router(
-        self, router: WebSocketRouter, *, prefix: str = "", dependencies: Sequence[Any] | None = None
+        self,
+        router: WebSocketRouter,
+        *,
+        prefix: str = "",
+        dependencies: Dependencies | None = None,
+        middleware: Sequence[Any] | None = None,
+        permissions: Sequence[Any] | None = None,
+        interceptors: Sequence[Any] | None = None,
+        exception_handlers: ExceptionHandlers | None = None,
     ) -> None:
         """Take over the routes of another router, also those that it gets later.
 
         Args:
             router: The other router. It may be included many times, and in many routers.
             prefix: What is put before its own prefix.
-            dependencies: Dependencies that run before its own, and after this router's.
+            dependencies, middleware, permissions, interceptors, exception_handlers: A level between the two routers, as
+                in `APIWebSocketRoute`.
 
         Raises:
             RouterError: The other router includes this one, or is this one.
@@ -201,7 +233,16 @@ class WebSocketRouter(BaseRoute):
                 "end. Include each router in an outer one."
             )
         location = Location(chain=(f"include_router(prefix={prefix!r})",))
-        inclusion = layer_above(prefix, dependencies, LocalNames(sys._getframe(1)), location)
+        inclusion = layer_above(
+            location,
+            path=prefix,
+            dependencies=dependencies,
+            middleware=middleware,
+            permissions=permissions,
+            interceptors=interceptors,
+            exception_handlers=exception_handlers,
+            names=LocalNames(sys._getframe(1)),
+        )
         self._add(router, (self._layer, inclusion))
         router._parents.add(self)
 
@@ -212,8 +253,8 @@ class WebSocketRouter(BaseRoute):
         self._changed()
 
     def _changed(self) -> None:
-        self._routes = self._index = None
-        self._checked = False
+        self._routes = None
+        self._forget()
         for parent in self._parents:
             parent._changed()
 
@@ -226,71 +267,12 @@ class WebSocketRouter(BaseRoute):
             self._routes = tuple(route for entry in self._entries for route in entry.effective())
         return self._routes
 
-    def check(self) -> None:
-        """Decide everything about every route.
-
-        Raises:
-            DependencyError: A declaration cannot work.
-        """
-        for route in self.routes:
-            if isinstance(route, APIWebSocketRoute):
-                route.bind()
-        self._checked = True
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """The path of the first route of a name, with its parameters filled in.
-
-        Raises:
-            NoMatchFound: No route has this name and exactly these parameters.
-        """
-        for route in self.routes:
-            try:
-                return route.url_path_for(name, **path_params)
-            except NoMatchFound:
-                continue
-        raise NoMatchFound(name, path_params)
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether one of the routes is the one for a connection; the first that matches, in order of declaration.
-
-        Mounts and other routes of Starlette may be the ones for an HTTP request, too.
-        """
-        is_socket = scope["type"] == "websocket"
-        if is_socket and not self._checked:
-            self.check()
-        if self._index is None:
-            self._index = PathIndex(self.routes)
-        path = route_path(scope)
-        partial: tuple[Match, Scope] = Match.NONE, {}
-        for route in self._index.candidates(path):
-            if type(route) is not APIWebSocketRoute:  # a subclass may have matches() of its own
-                match, child_scope = route.matches(scope)
-                child_scope = {"route": route, **child_scope}
-            elif is_socket:
-                match, child_scope = route.match_path(path, scope)
-            else:
-                continue
-            if match is Match.FULL:
-                return match, child_scope
-            if match is Match.PARTIAL and partial[0] is Match.NONE:
-                partial = match, child_scope
-        return partial
-
     # Serving
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a connection that has been matched."""
-        route = scope.get("route")
-        if route is self or not isinstance(route, BaseRoute):
-            # Whatever matched has not handed on which route it was.
-            await self(scope, receive, send)
-            return
-        await route.handle(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as the ASGI application, or below a `Mount`."""
         scope.setdefault("router", self)
-        await serve_alone(self, scope, receive, send, lifespan=self.lifespan, policy=self._policy)
+        await super().__call__(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException, WebSocketException
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import Scope
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wsroute.exceptions import WebSocketRequestValidationError
-from wsroute.wire.socket import Socket
 
 #: Takes the WebSocket and the exception, and may return a Response; `def` or `async def`.
 ExceptionHandler: TypeAlias = Callable[[Any, Any], Any]
@@ -30,10 +30,12 @@ class HandlerTable:
     Attributes:
         classes: Handlers by the class of the exception.
         codes: Handlers by the HTTP status of an HTTPException, or the close code of a WebSocketException.
+        has_defaults: Whether the frameworks' own defaults may be among them, which are none for a socket.
     """
 
     classes: Mapping[Any, ExceptionHandler]
     codes: Mapping[int, ExceptionHandler]
+    has_defaults: bool = False
 
     def find(self, exc: Exception) -> ExceptionHandler | None:
         """The handler for an exception: by its code, else by the nearest of its classes."""
@@ -45,16 +47,29 @@ class HandlerTable:
             candidates = []
         catch_all = not isinstance(exc, _HAVE_ENDINGS)
         candidates += [self.classes.get(cls) for cls in type(exc).__mro__ if catch_all or cls is not Exception]
-        return next((handler for handler in candidates if handler is not None and not _is_default(handler)), None)
+        known = (handler for handler in candidates if handler is not None)
+        return next((handler for handler in known if not (self.has_defaults and _is_default(handler))), None)
 
 
-def find_handler(websocket: Socket, exc: Exception) -> ExceptionHandler | None:
-    """The handler that the application has for an exception; the frameworks' own defaults are none."""
-    tables = websocket.scope.get("starlette.exception_handlers")
-    return None if tables is None else HandlerTable(*tables).find(exc)
+def find_handler(tables: Iterable[HandlerTable], scope: Scope, exc: Exception) -> ExceptionHandler | None:
+    """The handler for an exception: of the levels around a route, else of the application.
+
+    Args:
+        tables: The handlers of the levels, nearest first; the first that has one decides.
+        scope: The scope of the connection, in which Starlette puts those of the application.
+        exc: The exception.
+    """
+    for table in tables:
+        if (handler := table.find(exc)) is not None:
+            return handler
+    of_application = scope.get("starlette.exception_handlers")
+    if of_application is None:
+        return None
+    classes, codes = of_application
+    return HandlerTable(classes, codes, has_defaults=True).find(exc)
 
 
-async def call_handler(handler: ExceptionHandler, websocket: Socket, exc: Exception) -> object:
+async def call_handler(handler: ExceptionHandler, websocket: WebSocket, exc: Exception) -> object:
     """Call a handler, in a worker thread unless it is asynchronous."""
     if _is_async(handler):
         return await handler(websocket, exc)

@@ -1,9 +1,11 @@
-"""How a route wants its connections to end, where that is a matter of taste."""
+"""How a route wants its connections to end, as far as it can decide that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from wsroute.wire.handlers import HandlerTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,9 @@ class Policy:
             send one, `"close"` is `websocket.close` (servers answer with an HTTP 403 without a body), and `"accept"`
             accepts and closes at once, which is the only way for a browser's script to read the code.
         close_timeout: How long, in seconds, one frame that ends a connection may take.
+        handlers: The exception handlers of the levels around the route, nearest first.
     """
 
     reject: Literal["denial", "close", "accept"] = "denial"
     close_timeout: float = 5.0
+    handlers: tuple[HandlerTable, ...] = ()

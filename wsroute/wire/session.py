@@ -83,7 +83,9 @@ async def _settle(websocket: Socket, exc: Exception) -> bool:
 
 
 async def _handle(websocket: Socket, exc: Exception) -> bool:
-    handler = None if isinstance(exc, StateError) and websocket.ended else find_handler(websocket, exc)
+    handler = None
+    if not (websocket.ended and (isinstance(exc, StateError) or websocket.has_inner_session)):
+        handler = find_handler(websocket.ending_policy.handlers, websocket.scope, exc)
     if handler is None:
         return await _end_after(websocket, exc)
     try:

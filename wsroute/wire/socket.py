@@ -56,10 +56,13 @@ class Socket(WebSocket):
         handshake_response: The Response that the endpoint or a dependency asked for. Its headers and cookies go out
             with the answer to the handshake, be that an accept or a refusal.
         ending_policy: How the route wants the connection to end.
+        has_inner_session: Whether it only relays for another one, which a session inside of a route's middleware has:
+            whatever happens to a connection that has ended is that session's to handle.
     """
 
     handshake_response: Response | None = None
     ending_policy: Policy = Policy()
+    has_inner_session: bool = False
     # Whether a subclass overrides receive() or send(), which every frame then has to go through.
     _relays: ClassVar[bool] = False
     # The code and the reason with which the peer left.

@@ -1,0 +1,49 @@
+"""What stands for an endpoint where a framework looks for one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from wsroute.dependencies.callables import describe, identity
+from wsroute.exceptions import UninjectedEndpointError
+from wsroute.wire.policy import Policy
+from wsroute.wire.session import session
+from wsroute.wire.socket import Socket
+
+
+class InjectedEndpoint:
+    """Stands for an endpoint in `route.endpoint`: compares and hashes like it, and does not let itself be called.
+
+    A framework that rebuilds a route from its endpoint would call the endpoint without its dependencies. It calls this
+    object instead, as an ASGI application, and the connection is refused.
+
+    Args:
+        endpoint: The endpoint.
+    """
+
+    def __init__(self, endpoint: Callable[..., Any]) -> None:
+        # The attributes of a function are shown; those of a class are not what its instances would have.
+        functools.update_wrapper(self, endpoint, updated=() if isinstance(endpoint, type) else ("__dict__",))
+        self.__wrapped__ = endpoint
+
+    def __eq__(self, other: object) -> bool:
+        other = other.__wrapped__ if isinstance(other, InjectedEndpoint) else other
+        return bool(self.__wrapped__ == other)
+
+    def __hash__(self) -> int:
+        return hash(identity(self.__wrapped__))
+
+    def __repr__(self) -> str:
+        return f"<{describe(self.__wrapped__)}, injected by wsroute>"
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+        error = UninjectedEndpointError(describe(self.__wrapped__))
+        if kwargs or len(args) != 3 or not isinstance(args[0], dict) or args[0].get("type") != "websocket":
+            raise error
+        await session(Socket(*args), functools.partial(_refuse, error), Policy())
+
+
+async def _refuse(error: Exception, websocket: Socket) -> None:
+    raise error

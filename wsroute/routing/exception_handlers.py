@@ -1,0 +1,42 @@
+"""The exception handlers of a level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wsroute.dependencies.callables import show
+from wsroute.exceptions import InvalidParameterError, Location
+from wsroute.wire.handlers import HandlerTable
+
+
+def read_exception_handlers(handlers: Mapping[Any, Any] | None, location: Location) -> HandlerTable | None:
+    """The exception handlers of one level, which the caller may change afterwards.
+
+    Raises:
+        InvalidParameterError: A key is neither a class of exceptions nor a number, or a handler cannot be called.
+    """
+    if handlers is None:
+        return None
+    if not isinstance(handlers, Mapping):
+        raise _not(f"exception_handlers= is {show(handlers)}", location, "write {SomeError: your_handler}")
+    classes, codes = {}, {}
+    for key, handler in handlers.items():
+        if not callable(handler):
+            raise _not(f"exception_handlers= holds {show(handler)} for {show(key)}", location, "hand over a function")
+        if isinstance(key, type) and issubclass(key, Exception):
+            classes[key] = handler
+        elif type(key) is int:
+            codes[key] = handler
+        else:
+            raise _not(f"exception_handlers= has the key {show(key)}", location, "use the class of the exception")
+    return HandlerTable(classes, codes) if handlers else None
+
+
+def _not(problem: str, location: Location, remedy: str) -> InvalidParameterError:
+    return InvalidParameterError(
+        location,
+        problem=problem,
+        expected="a mapping of exception classes, HTTP statuses or close codes to handler(websocket, exc)",
+        remedy=remedy,
+    )

@@ -1,0 +1,106 @@
+"""Several routes as one: found by an index, and served as a route of Starlette or as an ASGI application."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from wsroute.routing.index import PathIndex
+from wsroute.routing.paths import route_path
+from wsroute.routing.route import APIWebSocketRoute
+from wsroute.routing.standalone import serve_alone
+from wsroute.wire.policy import Policy
+
+
+class RouteTable(BaseRoute):
+    """What holds routes: a route that matches what one of them matches."""
+
+    _policy: Policy
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        """The routes have changed."""
+        self._index: PathIndex | None = None
+        self._checked = False
+
+    @property
+    @abstractmethod
+    def routes(self) -> Sequence[BaseRoute]:
+        """The effective routes, with their whole paths and all that the levels above them add."""
+
+    @abstractmethod
+    def lifespan(self, app: Any) -> AbstractAsyncContextManager[Any]:
+        """What runs around the life of the application."""
+
+    def check(self) -> None:
+        """Decide everything about every route.
+
+        Raises:
+            DependencyError: A declaration cannot work.
+        """
+        for route in self.routes:
+            if isinstance(route, APIWebSocketRoute):
+                route.bind()
+        self._checked = True
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """The path of the first route of a name, with its parameters filled in.
+
+        Raises:
+            NoMatchFound: No route has this name and exactly these parameters.
+        """
+        for route in self.routes:
+            try:
+                return route.url_path_for(name, **path_params)
+            except NoMatchFound:
+                continue
+        raise NoMatchFound(name, path_params)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether one of the routes is the one for a connection; the first that matches, in order of declaration.
+
+        Mounts and other routes of Starlette may be the ones for an HTTP request, too.
+        """
+        is_socket = scope["type"] == "websocket"
+        if is_socket and not self._checked:
+            self.check()
+        if self._index is None:
+            self._index = PathIndex(self.routes)
+        path = route_path(scope)
+        partial: tuple[Match, Scope] = Match.NONE, {}
+        for route in self._index.candidates(path):
+            if type(route) is not APIWebSocketRoute:  # a subclass may have matches() of its own
+                match, child_scope = route.matches(scope)
+                child_scope = {"route": route, **child_scope}
+            elif is_socket:
+                match, child_scope = route.match_path(path, scope)
+            else:
+                continue
+            if match is Match.FULL:
+                return match, child_scope
+            if match is Match.PARTIAL and partial[0] is Match.NONE:
+                partial = match, child_scope
+        return partial
+
+    # Serving
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection that has been matched."""
+        route = scope.get("route")
+        if route is self or not isinstance(route, BaseRoute):
+            # Whatever matched has not handed on which route it was.
+            await self(scope, receive, send)
+            return
+        await route.handle(scope, receive, send)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as the ASGI application."""
+        await serve_alone(self, scope, receive, send, lifespan=self.lifespan, policy=self._policy)

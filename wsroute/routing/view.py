@@ -1,0 +1,95 @@
+"""Views: classes whose methods are handlers, and whose instances belong to one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import getattr_static
+from typing import Any, ClassVar
+
+from wsroute.dependencies.callables import describe
+from wsroute.dependencies.signature import LocalNames
+from wsroute.exceptions import EndpointError, Location
+from wsroute.routing.handler import WebSocketHandler
+from wsroute.routing.layers import Layer, read_layer
+from wsroute.routing.paths import without_spaces
+
+
+class WebSocketView:
+    """Handlers that belong together: methods that `@websocket()` decorates, mounted by a `WebSocketGateway`.
+
+    Each connection gets an instance of its own. Parameters of `__init__` are injected as those of the handlers are.
+    Methods that a base class has decorated are handlers too, unless a subclass defines something else of that name.
+
+    Attributes:
+        path: The path below that of the gateway. Default `"/"`: the same.
+        dependencies: Dependencies that run for their effect, or what is provided by name, or both, for all handlers.
+        middleware, interceptors, permissions, exception_handlers: For all handlers, as in `APIWebSocketRoute`.
+
+    Example:
+        class Room(WebSocketView):
+            path = "/{room}"
+            permissions = [IsMember]
+
+            def __init__(self, room: str, user: Annotated[User, Depends(current_user)]) -> None:
+                self.room, self.user = room, user
+
+            @websocket("/chat")
+            async def chat(self, websocket: WebSocket) -> None: ...
+    """
+
+    path: ClassVar[str] = "/"
+    dependencies: ClassVar[Sequence[Any] | Mapping[str, Any] | None] = None
+    middleware: ClassVar[Sequence[Any] | None] = None
+    interceptors: ClassVar[Sequence[Any] | None] = None
+    permissions: ClassVar[Sequence[Any] | None] = None
+    exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
+
+
+def layer_of(view: type[WebSocketView], names: LocalNames) -> Layer:
+    """What a view adds as a level.
+
+    Raises:
+        InvalidParameterError: An attribute has the wrong shape.
+    """
+    return read_layer(
+        Location(chain=(describe(view),)),
+        path=without_spaces(view.path),
+        dependencies=view.dependencies,
+        middleware=view.middleware,
+        interceptors=view.interceptors,
+        permissions=view.permissions,
+        exception_handlers=view.exception_handlers,
+        names=names,
+        is_gateway=True,
+    )
+
+
+def handlers_of(view: type[WebSocketView]) -> tuple[WebSocketHandler, ...]:
+    """The handlers of a view, those of base classes first, each at the place where its name came first.
+
+    Raises:
+        EndpointError: It has none, or one whose decorators are in the wrong order.
+    """
+    handlers = tuple(_handlers(view))
+    if not handlers:
+        raise EndpointError(
+            Location(chain=(describe(view),)),
+            problem="the view has no handlers",
+            expected="at least one method that @websocket() decorates",
+            remedy="decorate a method of it",
+        )
+    return handlers
+
+
+def _handlers(view: type[WebSocketView]) -> Iterator[WebSocketHandler]:
+    for name in dict.fromkeys(name for cls in reversed(view.__mro__) for name in vars(cls)):
+        item = getattr_static(view, name)
+        if isinstance(item, (staticmethod, classmethod)) and isinstance(item.__func__, WebSocketHandler):
+            raise EndpointError(
+                Location(chain=(describe(view), describe(item.__func__.fn))),
+                problem=f"@{type(item).__name__} decorates a handler",
+                expected="@websocket() as the outermost decorator",
+                remedy=f"put @websocket() above @{type(item).__name__}",
+            )
+        if isinstance(item, WebSocketHandler):
+            yield item
