@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from starlette.requests import Request
@@ -12,7 +12,16 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from tests.asgi import Peer
-from wsroute import Depends, Header, WebSocketRequestValidationError, get_dependant, solve_dependencies
+from wsroute import (
+    APIWebSocketRoute,
+    DenyAll,
+    Depends,
+    Header,
+    InvalidParameterError,
+    WebSocketRequestValidationError,
+    get_dependant,
+    solve_dependencies,
+)
 from wsroute.wire.runtime import handshake_response
 from wsroute.wire.socket import Socket
 
@@ -80,3 +89,12 @@ def test_a_socket_has_one_response_for_its_handshake() -> None:
     socket = connection(Socket)
 
     assert handshake_response(socket) is handshake_response(socket)
+
+
+@pytest.mark.parametrize("level", [{"permissions": [DenyAll]}, {"dependencies": [Depends(get_name)]}])
+async def test_the_tree_of_a_route_is_refused_rather_than_resolved_without_what_its_levels_run(level: Any) -> None:
+    route = APIWebSocketRoute("/", greet, **level)
+
+    with pytest.raises(InvalidParameterError, match="belongs to the route's own connections"):
+        async with solve_dependencies(connection(), route.dependant):
+            pytest.fail("nothing was resolved")

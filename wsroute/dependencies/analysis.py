@@ -224,7 +224,7 @@ class Analysis:
         inside = place.inside
         if self.overrides is not None and (original := identity(call)) not in inside:
             replacement = self.overrides(call)
-            if replacement is None and reach is not None and reach.own is not None:
+            if replacement is None and reach is not None and self.providers.is_nearest(reach):
                 replacement = self.overrides(reach.own)
             if replacement is not None:
                 # Inside the override of A, A means the original: an override may wrap what it replaces.

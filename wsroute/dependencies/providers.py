@@ -42,6 +42,11 @@ class Providers:
                 return level, marker
         return None
 
+    def is_nearest(self, reach: Reach) -> bool:
+        """Whether a provider is the one that an endpoint gets: an override by name replaces this one, and no other."""
+        nearest = None if reach.own is None else self.find(reach.own, Reach())
+        return nearest is not None and nearest[0] == reach.level
+
     def names(self) -> Iterator[str]:
         """All names that are provided, each once, outermost level first."""
         yield from dict.fromkeys(name for level in self.levels for name in level)

@@ -205,6 +205,7 @@ class APIWebSocketRoute(WebSocketRoute):
             permissions = instances_of(self._folded.permissions)
             solver = Solver(partial(self._analyse, interceptors, permissions), RUNTIME, self._declared)
             self._stack = wrapped(self._serve, self._folded.middleware)
+            self._outer_policy = replace(self._policy, handlers=())
             self._bound = solver
         return self._bound
 
@@ -286,7 +287,7 @@ class APIWebSocketRoute(WebSocketRoute):
         self.bind()
         websocket = Socket(scope, receive, send)
         websocket.has_inner_session = True
-        await session(websocket, self._run_middleware, replace(self._policy, handlers=()))
+        await session(websocket, self._run_middleware, self._outer_policy)
 
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)

@@ -15,7 +15,7 @@ from wsroute.dependencies.compiler import Runtime
 from wsroute.dependencies.markers import DependsMarker
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.solver import Solver, visible_overrides
-from wsroute.exceptions import Location
+from wsroute.exceptions import InvalidParameterError, Location
 from wsroute.wire.handshake import request_view
 from wsroute.wire.session import finish, run_background
 from wsroute.wire.socket import Socket
@@ -58,8 +58,16 @@ async def solve_dependencies(
 
     Raises:
         WebSocketRequestValidationError: The handshake does not carry what is declared.
-        DependencyError: An override cannot work.
+        DependencyError: An override cannot work, or the tree is that of a route whose levels add something.
     """
+    if dependant.effects or dependant.interceptors or dependant.permissions:
+        # They would be left out, and a permission that is left out is no permission.
+        raise InvalidParameterError(
+            dependant.location,
+            problem="the tree is that of a route, and what its levels run belongs to the route's own connections",
+            expected="the tree of a callable alone",
+            remedy="write get_dependant(path=..., call=...), or let the route serve the connection",
+        )
     program = _solver_of(dependant).select(visible_overrides((), dependency_overrides_provider))
     async with program.solve(websocket) as values:
         yield values
