@@ -412,7 +412,7 @@ BETTER = {
         Case(several_scopes), Outcome(["leaf", "leaf", "leaf", "endpoint"]), Outcome(["leaf", "endpoint"])
     ),
     "6 an unknown scope": Better(
-        parameter(lambda m: Annotated[Any, m.Depends(plain, scope="app")], "/?a=1"), got((1, "b")), refused()
+        parameter(lambda m: Annotated[Any, m.Depends(plain, scope="session")], "/?a=1"), got((1, "b")), refused()
     ),
     # Sections 8, 9 and 11.
     "11 background tasks": Better(Case(background), Outcome(["endpoint"]), Outcome(["endpoint", "task"])),

@@ -8,6 +8,7 @@
     │   ├── EndpointError                  an endpoint that no connection can be given to
     │   ├── InvalidParameterError          a parameter that nothing can fill
     │   └── InvalidPathError               a path that no route can have
+    ├── LifespanError                      a value of the application without a running lifespan
     ├── MisplacedMarkerError               a marker in a place where wsroute does not read it
     ├── RouterError                        a router that is used in a way that cannot work
     ├── UninjectedEndpointError            a framework called an endpoint past its injection
@@ -161,6 +162,23 @@ class MissingPathParameterError(WsRouteError):
             f"no path parameter {self.name!r} in scope['path_params']{where}\n"
             f"  expected: {{{self.name}}} in the path of the route or of a Mount above it\n"
             f"  remedy: add {{{self.name}}} to one of these paths, or give the parameter another source"
+        )
+
+
+class LifespanError(WsRouteError):
+    """A dependency with `scope="app"` is needed where no lifespan can build and close it.
+
+    Args:
+        dependency: The qualified name of the dependency.
+        reason: What is missing.
+    """
+
+    def __init__(self, dependency: str, reason: str) -> None:
+        self.dependency = dependency
+        super().__init__(
+            f"{dependency} has scope='app', so that it is built once and closed when the application ends, and "
+            f"{reason}. Plug the router in with router.attach(app), or give its application lifespan=router.lifespan; "
+            "in a test, run the application's lifespan."
         )
 
 

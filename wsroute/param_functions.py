@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from wsroute import params
 from wsroute.params import REQUIRED, Constraints
 
-_Scope = Literal["connection", "request", "function"]
+_Scope = Literal["app", "connection", "request", "function"]
 
 
 def Depends(
@@ -30,9 +30,11 @@ def Depends(
         dependency: A function, coroutine function, generator, context manager function, class or any other callable.
             Left out, it is the annotation, which has to be a class.
         use_cache: Whether uses of the same callable on one connection share one value. Default `True`.
-        scope: How long a dependency with `yield` stays open. `"connection"`, or FastAPI's word `"request"`: until the
-            endpoint has ended and the connection is closed. `"function"`: closed before that, when the endpoint has
-            ended. Default: the shortest lifetime among what it needs, else the connection.
+        scope: How long the value lives, and a dependency with `yield` stays open. `"connection"`, or FastAPI's word
+            `"request"`: until the endpoint has ended and the connection is closed. `"function"`: closed before that,
+            when the endpoint has ended. `"app"`: one value for the application, built when it is first needed, and
+            closed when the lifespan of the application ends. Default: the shortest lifetime among what it needs, else
+            the connection.
         max_concurrency: How many connections may use this declaration at once; a dependency with `yield` counts until
             it is closed. Default `None`: no limit.
         threadpool: Whether a synchronous dependency runs in a worker thread. Default `None`: functions and generators

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from wsroute.exceptions import InvalidParameterError, Location, MisplacedMarkerError
 
-Lifetime: TypeAlias = Literal["connection", "request", "function"]
+Lifetime: TypeAlias = Literal["app", "connection", "request", "function"]
 Source: TypeAlias = Literal["path", "query", "header", "cookie"]
 
 #: Stands for "no default": `None` and `...` are values that people write.

@@ -29,6 +29,7 @@ from wsroute.dependencies.callables import Form
 from wsroute.dependencies.compiler import Runtime
 from wsroute.dependencies.fields import Group, ParamField
 from wsroute.dependencies.models import LIFETIMES, Dependant, Special, SpecialParam
+from wsroute.dependencies.models import Lifetime as LifetimeName
 from wsroute.dependencies.sources import group_source
 from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
 
@@ -256,7 +257,8 @@ def overridden(
     effects = tuple(replaced(effect) for effect in node.effects)
     arguments = tuple(replaced(item) if isinstance(item, Dependant) else item for item in node.arguments)
     node = replace(node, effects=effects, arguments=arguments)
-    shortest = max((child.lifetime for child in node.dependencies), key=LIFETIMES.index, default=LIFETIMES[0])
+    lifetimes: list[LifetimeName] = ["connection", *(child.lifetime for child in node.dependencies)]
+    shortest = max(lifetimes, key=LIFETIMES.index)
     said = node.form not in (Form.VALUE, Form.COROUTINE) and node.scope is not None
     asks = any(param.special is Special.SECURITY_SCOPES for param in node.special_params)
     return replace(

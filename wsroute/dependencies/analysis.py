@@ -22,7 +22,7 @@ from wsroute.dependencies import specials
 from wsroute.dependencies.annotations import is_union
 from wsroute.dependencies.callables import Form, describe, form_of, identity, is_class, method_of, show
 from wsroute.dependencies.fields import ParamField, make_field, validator_of
-from wsroute.dependencies.lifetimes import check_scope, lifetime_of
+from wsroute.dependencies.lifetimes import check_app_value, check_scope, lifetime_of
 from wsroute.dependencies.markers import DependsMarker, InjectsMarker, read_marker
 from wsroute.dependencies.models import Argument, Condition, Dependant, Special, SpecialParam
 from wsroute.dependencies.providers import Providers, Reach
@@ -265,6 +265,8 @@ class Analysis:
             if (argument := self._argument(parameter, read, location, place)) is not None
         )
         node = self._assemble(call, marker, name, location, arguments, ran, signature)
+        if node.lifetime == "app":
+            check_app_value(node)
         self._nodes[key] = node
         return node
 

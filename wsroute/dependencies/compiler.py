@@ -14,20 +14,21 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, cast
+from typing import Any
 from weakref import finalize
 
 from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 
-from wsroute.dependencies.callables import Form, describe, takes_positions
-from wsroute.dependencies.concurrency import InlineContext, ThreadedContext, in_thread, limiter_of
+from wsroute.dependencies.application import values_of
+from wsroute.dependencies.callables import Form, describe, short_name, takes_positions
+from wsroute.dependencies.concurrency import context_factory, in_thread, limiter_of
 from wsroute.dependencies.exits import EndpointTasks, Exits, is_disconnect
 from wsroute.dependencies.fields import Group, ParamField
 from wsroute.dependencies.levels import CallNext, forbidden, granted
 from wsroute.dependencies.lookups import UNSET
-from wsroute.dependencies.models import LIFETIMES, Condition, Special
-from wsroute.dependencies.plan import RESERVED, SOCKET, Check, Plan, Stage, Step, Value, hops
+from wsroute.dependencies.models import Condition, Special
+from wsroute.dependencies.plan import RESERVED, SOCKET, AnyStep, Check, Plan, Shared, Stage, Step, Value, hops
 from wsroute.dependencies.source import Names, SourceWriter, quoted
 from wsroute.dependencies.sources import group_source, header_reader, read_cookies, read_query
 from wsroute.exceptions import WebSocketRequestValidationError
@@ -135,7 +136,7 @@ class _PlanWriter:
     ) -> None:
         interceptor = stage.call
         rest = self._names.take(f"after_{interceptor.name}")
-        with self._exits(LIFETIMES[0], stage.steps):
+        with self._exits("connection", stage.steps):
             self._write_steps(stage.steps, ends=ends)
             self._write_validation(interceptor)
             self._socket_handed_out = True
@@ -153,10 +154,10 @@ class _PlanWriter:
         outer, inner = stage.by_lifetime()
         tasks = [value.target for value in self.plan.values if value.special is Special.BACKGROUND_TASKS]
         background = tasks if ends else []
-        with self._exits(LIFETIMES[0], outer):
+        with self._exits("connection", outer):
             with self._background_on_disconnect(background):
                 self._write_steps(outer, ends=ends)
-                with self._exits(LIFETIMES[1], inner):
+                with self._exits("function", inner):
                     self._write_steps(inner, ends=ends)
                     self._write_validation(stage.call)
                     with self._task_group():
@@ -168,7 +169,7 @@ class _PlanWriter:
             self._write_background(background)
 
     @contextmanager
-    def _exits(self, lifetime: str, steps: Iterable[Step | Check]) -> Iterator[None]:
+    def _exits(self, lifetime: str, steps: Iterable[AnyStep]) -> Iterator[None]:
         if not _needs_exits(steps):
             yield
             return
@@ -248,9 +249,11 @@ class _PlanWriter:
 
     # The steps
 
-    def _write_steps(self, steps: Iterable[Step | Check], *, ends: bool) -> None:
+    def _write_steps(self, steps: Iterable[AnyStep], *, ends: bool) -> None:
         for hop in hops(steps):
             match hop:
+                case (Shared() as shared,):
+                    self._write_shared(shared)
                 case (Check() as check,):
                     self._write_check(check)
                 case (Step() as step,):
@@ -265,6 +268,15 @@ class _PlanWriter:
             # Whatever has closed the socket has refused the connection.
             with self._block("if websocket.ended:"):
                 self._line("return")
+
+    def _write_shared(self, shared: Shared) -> None:
+        if "application" not in self._written:
+            self._written.add("application")
+            get = self._own("values_of", values_of)
+            self._line(f"application = {get}(websocket.scope, {quoted(shared.value.name)})")
+        name = self._name(f"value_of_{short_name(shared.value.node.call)}", shared.value)
+        target = f"{shared.target} = " if shared.target in self._used else ""
+        self._line(f"{target}await application.get({name})")
 
     def _write_check(self, check: Check) -> None:
         for question in check.calls:
@@ -293,7 +305,7 @@ class _PlanWriter:
             if inspect.isasyncgenfunction(step.call):
                 self._line(f"{target}await {step.lifetime}.start({self._function(step)}({_arguments(step)}))")
                 return
-            factory = self._name(f"open_{step.name}", _context_factory(step))
+            factory = self._name(f"open_{step.name}", context_factory(step.call, step.form, threaded=step.threaded))
             enter = "open" if step.form.is_async else "hold"
             self._line(f"{target}await {step.lifetime}.{enter}({factory}({_arguments(step)}))")
         elif step.limit is not None:
@@ -381,7 +393,7 @@ def _tuple(items: Iterable[str]) -> str:
     return ", ".join((first, *rest)) if rest else f"{first},"
 
 
-def _needs_exits(steps: Iterable[Step | Check]) -> bool:
+def _needs_exits(steps: Iterable[AnyStep]) -> bool:
     return any(isinstance(step, Step) and step.form.is_context for step in steps)
 
 
@@ -399,18 +411,6 @@ def _arguments(step: Step) -> str:
         argument.variable if by_position or argument.positional_only else f"{argument.parameter}={argument.variable}"
         for argument in step.arguments
     )
-
-
-def _context_factory(step: Step) -> Callable[..., Any]:
-    """What makes the asynchronous context manager that `Exits.open` wants."""
-    call = step.call
-    if step.form is Form.ASYNC_CONTEXT_MANAGER:
-        return cast(Callable[..., Any], call)
-    if step.form is Form.ASYNC_GENERATOR:
-        return asynccontextmanager(call)
-    manager = call if step.form is Form.CONTEXT_MANAGER else contextmanager(call)
-    adapter = ThreadedContext if step.threaded else InlineContext
-    return lambda *args, **kwargs: adapter(manager(*args, **kwargs))
 
 
 def _refusal(groups: list[Group]) -> Callable[[int, HTTPConnection, Exception], Exception]:

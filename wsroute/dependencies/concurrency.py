@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from anyio import CancelScope, CapacityLimiter, Semaphore, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import RunVar
 
+from wsroute.dependencies.callables import Form
 from wsroute.params import ConcurrencyLimit
 
 _semaphores: RunVar[WeakKeyDictionary[ConcurrencyLimit, Semaphore]] = RunVar("wsroute_semaphores")
@@ -151,3 +152,20 @@ def limiter_of(limit: Any) -> Callable[[], Semaphore]:
         return semaphores[limit]
 
     return semaphore
+
+
+def context_factory(call: Callable[..., Any], form: Form, *, threaded: bool) -> Callable[..., Any]:
+    """What makes the asynchronous context manager of a dependency with `yield`.
+
+    Args:
+        call: The dependency.
+        form: What calling it gives.
+        threaded: Whether it runs in worker threads.
+    """
+    if form is Form.ASYNC_CONTEXT_MANAGER:
+        return call
+    if form is Form.ASYNC_GENERATOR:
+        return asynccontextmanager(call)
+    manager = call if form is Form.CONTEXT_MANAGER else contextmanager(call)
+    adapter = ThreadedContext if threaded else InlineContext
+    return lambda *args, **kwargs: adapter(manager(*args, **kwargs))

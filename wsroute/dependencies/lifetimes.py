@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wsroute.dependencies.callables import Form, describe, show
-from wsroute.dependencies.models import LIFETIMES, Dependant, Lifetime
+from wsroute.dependencies.models import LIFETIMES, Dependant, Lifetime, Special, SpecialParam
 from wsroute.exceptions import DependencyScopeError, Location
 
 #: What the markers say, and what it means here.
 _SCOPES: Mapping[str | None, Lifetime | None] = {
     None: None,
+    "app": "app",
     "connection": "connection",
     "request": "connection",
     "function": "function",
@@ -46,8 +47,10 @@ def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], locat
     Raises:
         DependencyScopeError: It would outlive what it needs.
     """
-    shortest = max((node.lifetime for node in below), key=LIFETIMES.index, default=LIFETIMES[0])
     said = _SCOPES[scope]
+    # What nobody has said lives as long as the connection; what lives for the application has to say so.
+    longest: Lifetime = said if said == "app" else "connection"
+    shortest = max((longest, *(node.lifetime for node in below)), key=LIFETIMES.index)
     if said is None:
         return shortest
     if LIFETIMES.index(said) < LIFETIMES.index(shortest):
@@ -63,3 +66,29 @@ def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], locat
         )
     # A value that nothing closes lives as long as what it was made from; saying more would only run it twice.
     return said if form.is_context else shortest
+
+
+def check_app_value(node: Dependant) -> None:
+    """Check that a dependency that lives as long as the application needs nothing of a connection.
+
+    Raises:
+        DependencyScopeError: It does, or it wants a value of its own for each.
+    """
+    me = node.location.chain[-1]
+    for item in node.arguments:
+        if isinstance(item, Dependant) or (isinstance(item, SpecialParam) and item.special is Special.NONE):
+            continue
+        raise DependencyScopeError(
+            node.location.at(item.name),
+            problem=f"{me} has scope='app', and {item.name!r} is of one connection",
+            expected="a dependency that needs nothing of a connection, since all of them share its value",
+            remedy="leave scope= out, or get it from another dependency with scope='app'",
+        )
+    if not node.use_cache or node.limit is not None:
+        said = "use_cache=False" if not node.use_cache else "max_concurrency="
+        raise DependencyScopeError(
+            node.location,
+            problem=f"{me} has scope='app' and {said}, which are opposites: it is built once for the application",
+            expected="one of the two",
+            remedy=f"remove {said} or scope='app'",
+        )

@@ -13,10 +13,10 @@ from wsroute.exceptions import Location
 from wsroute.params import Source
 
 #: How long a value lives. `"request"` is FastAPI's word for `"connection"` and does not occur below the markers.
-Lifetime: TypeAlias = Literal["connection", "function"]
+Lifetime: TypeAlias = Literal["app", "connection", "function"]
 
 #: From the longest to the shortest; a dependency may need what comes before it, and its own.
-LIFETIMES: tuple[Lifetime, ...] = ("connection", "function")
+LIFETIMES: tuple[Lifetime, ...] = ("app", "connection", "function")
 
 
 class Special(enum.Enum):

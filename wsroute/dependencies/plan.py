@@ -11,14 +11,15 @@ import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from starlette.websockets import WebSocket
 
+from wsroute.dependencies.application import AppValue, app_value
 from wsroute.dependencies.callables import Form, describe, identity, short_name
 from wsroute.dependencies.fields import ParamField
-from wsroute.dependencies.models import LIFETIMES, Condition, Dependant, Lifetime, Special, SpecialParam
+from wsroute.dependencies.models import Condition, Dependant, Lifetime, Special, SpecialParam
 from wsroute.dependencies.source import Names
 from wsroute.exceptions import InvalidParameterError, Location
 
@@ -29,6 +30,7 @@ RESERVED = frozenset(
         "EndpointTasks",
         "Exits",
         "ValidationError",
+        "application",
         "call_next",
         "connection",
         "cookies",
@@ -61,6 +63,7 @@ RESERVED = frozenset(
         "scope",
         "solve",
         "UNSET",
+        "values_of",
     }
 )
 
@@ -167,6 +170,26 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """A value of the application, which is built if this connection is the first to need it.
+
+    Attributes:
+        target: The variable that gets it.
+        value: What it is.
+    """
+
+    target: str
+    value: AppValue
+    calls: ClassVar[tuple[Step, ...]] = ()
+    takes_socket: ClassVar[bool] = False
+    can_share_hop: ClassVar[bool] = False
+
+
+#: Whatever a plan has a line for.
+AnyStep: TypeAlias = Step | Check | Shared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Stage:
     """Some steps, and the call that they are for: an interceptor, in which the next stage runs, or the endpoint.
 
@@ -175,12 +198,12 @@ class Stage:
         call: The call.
     """
 
-    steps: tuple[Step | Check, ...]
+    steps: tuple[AnyStep, ...]
     call: Step
 
-    def by_lifetime(self) -> tuple[tuple[Step | Check, ...], tuple[Step | Check, ...]]:
+    def by_lifetime(self) -> tuple[tuple[AnyStep, ...], tuple[AnyStep, ...]]:
         """The steps before the call that live as long as the connection, and those that close before them."""
-        outer = tuple(step for step in self.steps if _lifetime(step) == LIFETIMES[0])
+        outer = tuple(step for step in self.steps if _lifetime(step) != "function")
         return outer, self.steps[len(outer) :]
 
     @property
@@ -198,7 +221,7 @@ class Plan:
         values: What of the connection they use, beside the socket.
     """
 
-    steps: tuple[Step | Check, ...]
+    steps: tuple[AnyStep, ...]
     values: tuple[Value, ...]
 
     @property
@@ -215,7 +238,7 @@ class Plan:
     def stages(self) -> tuple[Stage, ...]:
         """The steps, cut behind each interceptor."""
         stages = []
-        before: list[Step | Check] = []
+        before: list[AnyStep] = []
         for step in self.steps:
             if isinstance(step, Step) and (step.is_interceptor or step is self.steps[-1]):
                 stages.append(Stage(tuple(before), step))
@@ -230,24 +253,18 @@ class Plan:
 
     def explain(self) -> str:
         """The plan as text, one line for each step: what runs, with what, where, and for how long it lives."""
-        number = count(1)
-        rows = []
-        for hop in hops(self.steps[:-1]):
-            for step in hop:
-                manners = [_manner(step, len(hop))] if isinstance(step, Step) else _questions(step)
-                for call, manner in zip(step.calls, manners, strict=True):
-                    rows.append((str(next(number)), call.target, _call(call), manner))
-        rows.append((str(next(number)), "", _call(self.endpoint), "the endpoint"))
-        width = max(len(target) for _, target, _, _ in rows)
-        digits = len(rows[-1][0])
+        rows = [row for hop in hops(self.steps[:-1]) for step in hop for row in _rows(step, len(hop))]
+        rows.append(("", _call(self.endpoint), "the endpoint"))
+        width = max(len(target) for target, _, _ in rows)
+        digits = len(str(len(rows)))
         lines = (
-            f"{at:>{digits}}  {target:<{width}} {'=' if target else ' '} {call}  # {manner}"
-            for at, target, call, manner in rows
+            f"{number:>{digits}}  {target:<{width}} {'=' if target else ' '} {call}  # {manner}"
+            for number, (target, call, manner) in enumerate(rows, start=1)
         )
         return "\n".join(lines)
 
 
-StepT = TypeVar("StepT", bound="Step | Check")
+StepT = TypeVar("StepT", bound=AnyStep)
 
 
 def hops(steps: Iterable[StepT]) -> Iterator[tuple[StepT, ...]]:
@@ -274,27 +291,27 @@ def make_plan(dependant: Dependant) -> Plan:
         planner.steps.append(Check(condition, calls))
     planner.visit(dependant, ())
     steps = planner.steps
-    if any(_lifetime(step) != LIFETIMES[0] for step in steps):
+    if any(_lifetime(step) == "function" for step in steps):
         # What lives longer is opened first, so that closing is last-opened-first throughout. The sort is stable,
         # interceptors and permissions come first in it, and nothing needs what lives shorter, so every step still
         # comes after what it needs.
-        steps = [*sorted(steps[:-1], key=lambda step: LIFETIMES.index(_lifetime(step))), steps[-1]]
+        steps = [*sorted(steps[:-1], key=lambda step: _lifetime(step) == "function"), steps[-1]]
     return Plan(tuple(steps), tuple(planner.values.values()))
 
 
-def _calls(steps: Iterable[Step | Check]) -> tuple[Step, ...]:
+def _calls(steps: Iterable[AnyStep]) -> tuple[Step, ...]:
     return tuple(chain.from_iterable(step.calls for step in steps))
 
 
-def _lifetime(step: Step | Check) -> Lifetime:
-    # What is asked lives no longer than the question; what it needs is there for the whole connection.
-    return step.lifetime if isinstance(step, Step) else LIFETIMES[0]
+def _lifetime(step: AnyStep) -> Lifetime:
+    # What permissions need, and values of the application, are there for the whole connection.
+    return step.lifetime if isinstance(step, Step) else "connection"
 
 
 class _Planner:
     def __init__(self, root: Dependant) -> None:
         self._root = root
-        self.steps: list[Step | Check] = []
+        self.steps: list[AnyStep] = []
         self.values: dict[Hashable, Value] = {}
         self._names = Names((*RESERVED, SOCKET))
         self._targets: dict[int, str] = {}
@@ -313,7 +330,11 @@ class _Planner:
         if node.use_cache and key in self._targets:
             # Before anything below is planned: a shared parent does not make its unshared child run again.
             return self._targets[key]
-        step = self.step(node, oauth_scopes)
+        step: Step | Shared
+        if node.lifetime == "app":
+            step = Shared(self._target(node), app_value(node))
+        else:
+            step = self.step(node, oauth_scopes)
         if node.use_cache:
             self._targets[key] = step.target
         self.steps.append(step)
@@ -334,10 +355,8 @@ class _Planner:
                 variable = self._names.take(item.name)
                 field_targets.append(variable)
             arguments.append(Argument(item.name or "", variable, item.name in node.positional_only))
-        wanted = node.name or self._wanted.get(identity(node.call))
-        target = self._names.take(wanted) if wanted and node is not self._root else ""
         return Step(
-            target,
+            self._target(node),
             node.call,
             node.form,
             node.threaded,
@@ -350,6 +369,11 @@ class _Planner:
             _short_name(node.call),
             is_interceptor,
         )
+
+    def _target(self, node: Dependant) -> str:
+        """The variable for the value of a dependency; empty if nothing asks for it."""
+        wanted = node.name or self._wanted.get(identity(node.call))
+        return self._names.take(wanted) if wanted and node is not self._root else ""
 
     def _key(self, node: Dependant, oauth_scopes: tuple[str, ...]) -> int:
         """A number that is equal for two uses iff they would be the same call with the same arguments."""
@@ -430,10 +454,14 @@ def _call(step: Step) -> str:
     return f"{describe(step.call)}({shown})"
 
 
-def _questions(check: Check) -> list[str]:
-    """How each question of a check counts."""
-    said = "a permission" if len(check.calls) == 1 else f"one of {len(check.calls)} permissions in one rule"
-    return [f"{said}, {_manner(call, 1)}" for call in check.calls]
+def _rows(step: AnyStep, hop: int) -> list[tuple[str, str, str]]:
+    """What an explanation says of a step: its variable, its call, and how that is done."""
+    if isinstance(step, Shared):
+        return [(step.target, f"{step.value.name}()", "once for the application")]
+    if isinstance(step, Step):
+        return [(step.target, _call(step), _manner(step, hop))]
+    said = "a permission" if len(step.calls) == 1 else f"one of {len(step.calls)} permissions in one rule"
+    return [("", _call(call), f"{said}, {_manner(call, 1)}") for call in step.calls]
 
 
 def _manner(step: Step, hop: int) -> str:

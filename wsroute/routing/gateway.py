@@ -18,7 +18,7 @@ from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.handler import handler_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, fold, read_layer
 from wsroute.routing.paths import compile_route_path, without_spaces
-from wsroute.routing.route import APIWebSocketRoute
+from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.table import RouteTable
 from wsroute.routing.view import WebSocketView, handlers_of, layer_of
 
@@ -112,10 +112,10 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         return self._routes
 
     @asynccontextmanager
-    async def lifespan(self, app: Any) -> AsyncIterator[None]:
-        """What runs around the life of the application: nothing, but that a server does not start with a mistake."""
-        self.check()
-        yield
+    async def lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:
+        """What runs around the life of the application. A server does not start with a mistake."""
+        async with application_values(self.routes) as state:
+            yield state
 
 
 #: The layers whose path is the gateway's, and its routes.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from starlette.routing import Match, WebSocketRoute
+from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.analysis import Analysis, Given, Overrides, Undecided
+from wsroute.dependencies.application import STATE, ApplicationValues
 from wsroute.dependencies.callables import describe, short_name, show
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.plan import Plan
@@ -266,10 +267,9 @@ class APIWebSocketRoute(WebSocketRoute):
         await serve_alone(self, scope, receive, send, lifespan=self._lifespan, policy=self._policy)
 
     @asynccontextmanager
-    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
-        # A server does not start with a route that cannot work.
-        self.bind()
-        yield
+    async def _lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:
+        async with application_values((self,)) as state:
+            yield state
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection that has been matched."""
@@ -291,6 +291,21 @@ class APIWebSocketRoute(WebSocketRoute):
 
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)
+
+
+@asynccontextmanager
+async def application_values(routes: Iterable[BaseRoute]) -> AsyncIterator[dict[str, Any]]:
+    """The state in which some routes find the values that live as long as their application, around its life.
+
+    Args:
+        routes: All routes. They are bound, so that a server does not start with one that cannot work.
+    """
+    trees = [route.dependant for route in routes if isinstance(route, APIWebSocketRoute)]
+    if not any(node.lifetime == "app" for tree in trees for node in tree.walk()):
+        yield {}
+        return
+    async with ApplicationValues() as values:
+        yield {STATE: values}
 
 
 def check_endpoint(endpoint: object, path: str) -> None:

@@ -17,7 +17,7 @@ from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Level, Reject, fold, layer_above
-from wsroute.routing.route import APIWebSocketRoute
+from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
 from wsroute.routing.table import RouteTable
 
@@ -290,7 +290,8 @@ class WebSocketRouter(RouteTable):
                 # The outer router's state has the last word.
                 inner: Mapping[str, Any] | None = await stack.enter_async_context(router._lifespan(app))
                 state = {**(inner or {}), **state}
-            yield state
+            # Innermost: what lives as long as the application may use what the lifespans have set up.
+            yield {**state, **await stack.enter_async_context(application_values(self.routes))}
 
     def _included(self) -> list[WebSocketRouter]:
         """This router and all that it includes, each once, and none before one that includes it."""
