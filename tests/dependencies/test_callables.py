@@ -204,11 +204,14 @@ def test_only_plain_functions_take_their_arguments_by_position() -> None:
 
     def given() -> None: ...
 
+    class Class:
+        method = functools.partialmethod(value, 1)
+
     given.__signature__ = None  # type: ignore[attr-defined]  # PEP 362
     assert takes_positions(value)
     assert takes_positions(Plain().method)
     partial, builtin = functools.partial(value), dict[str, str]().get
-    for call in (keyword_only, given, wrapped(value), partial, Plain, AsyncCall(), builtin):
+    for call in (keyword_only, given, Class.method, wrapped(value), partial, Plain, AsyncCall(), builtin):
         assert not takes_positions(call)
 
 

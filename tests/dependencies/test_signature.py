@@ -36,6 +36,51 @@ def here() -> LocalNames:
     return LocalNames(sys._getframe(1))
 
 
+# --- Parameters ----------------------------------------------------------------------------------------------------
+
+
+def make_functions() -> list[Callable[..., Any]]:
+    """Functions of all shapes that a signature can have, without an annotation that has to be evaluated."""
+
+    def usual(a: int, b: str = "b", c: Annotated[int, "C"] = 3, d=None): ...  # type: ignore[no-untyped-def]  # d
+
+    def without() -> None:
+        local = 1
+        del local
+
+    def closing(a: int) -> Callable[[], int]:
+        return lambda: a
+
+    def by_position(a: int, /, b: int = 1) -> None: ...
+
+    def by_name(a: int = 1, *, b: int, c: int = 2) -> None: ...
+
+    def any_number(a: int, *args: int, b: int = 1, **kwargs: int) -> None: ...
+
+    async def coroutine(a: int, b: int = 1) -> None: ...
+
+    def said(a: int) -> None: ...
+
+    said.__signature__ = inspect.signature(usual, eval_str=True)  # type: ignore[attr-defined]  # PEP 362
+
+    class Class:
+        def method(self, a: int, b: int = 1) -> None: ...
+
+        partial = functools.partialmethod(method, b=2)
+
+    wrapped = functools.wraps(usual)(lambda *args: None)
+    methods: list[Callable[..., Any]] = [Class.method, Class.partial, Class().method]
+    return [usual, without, closing, by_position, by_name, any_number, coroutine, said, wrapped, *methods]
+
+
+@pytest.mark.parametrize("call", make_functions())
+def test_parameters_are_those_that_inspect_shows(call: Callable[..., Any]) -> None:
+    shown = inspect.signature(call, eval_str=True).parameters.values()
+    assert get_signature(call, here(), Location()) == tuple(
+        Parameter(parameter.name, parameter.annotation, parameter.default, parameter.kind) for parameter in shown
+    )
+
+
 # --- Strings -------------------------------------------------------------------------------------------------------
 
 

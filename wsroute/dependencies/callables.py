@@ -11,8 +11,8 @@ import re
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from inspect import getattr_static
-from types import CodeType, MethodType
-from typing import Any, get_args, get_origin
+from types import CodeType, FunctionType, MethodType
+from typing import Any, TypeGuard, get_args, get_origin
 
 # Up to 3.12 asyncio also knows marks that `unittest.mock.AsyncMock` and legacy decorators leave.
 _is_coroutine_function: Callable[[Any], bool] = (
@@ -28,6 +28,9 @@ def _helper_code(decorate: Callable[..., Any]) -> CodeType:
 # All functions that contextlib's decorators return share the code of one inner function.
 _CONTEXT_MANAGER_CODE = _helper_code(contextlib.contextmanager)
 _ASYNC_CONTEXT_MANAGER_CODE = _helper_code(contextlib.asynccontextmanager)
+
+#: The attributes of functions for which `inspect.signature` shows another signature than that of their code.
+_SAY_OTHERWISE = ("__wrapped__", "__signature__", "_partialmethod", "__partialmethod__")
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -104,17 +107,18 @@ def bound_by_name(call: Callable[..., Any]) -> frozenset[str]:
     return frozenset(name for layer in partials for name in layer.keywords)
 
 
-def takes_positions(call: Callable[..., Any]) -> bool:
-    """Whether arguments may be handed over by position, which is faster and looks the same from inside.
+def is_plain(call: object) -> TypeGuard[FunctionType]:
+    """Whether it is a function that is what it looks like: its own code says how it is called, and nothing else does.
 
-    Decorators look into `kwargs`, and a partial has moved the positions, so only plain functions qualify, and of them
-    only those without parameters that are keyword-only.
+    Decorators look into `kwargs`, a partial has moved the positions, and `__signature__` is there to differ.
     """
-    if inspect.ismethod(call):
-        call = call.__func__
-    if not inspect.isfunction(call) or hasattr(call, "__wrapped__") or hasattr(call, "__signature__"):
-        return False
-    return not call.__code__.co_kwonlyargcount
+    return isinstance(call, FunctionType) and not any(hasattr(call, name) for name in _SAY_OTHERWISE)
+
+
+def takes_positions(call: Callable[..., Any]) -> bool:
+    """Whether arguments may be handed over by position, which is faster and looks the same from inside."""
+    function = call.__func__ if isinstance(call, MethodType) else call
+    return is_plain(function) and not function.__code__.co_kwonlyargcount
 
 
 def identity(call: Callable[..., Any]) -> Hashable:
@@ -172,7 +176,9 @@ def _layers(call: Any) -> Iterator[Any]:
     while id(call) not in seen:
         yield call
         seen.add(id(call))
-        if isinstance(call, functools.partial):
+        if isinstance(call, FunctionType):  # what most are
+            call = getattr(call, "__wrapped__", call)
+        elif isinstance(call, functools.partial):
             call = call.func
         elif inspect.isclass(get_origin(call) or call):
             return

@@ -11,20 +11,20 @@ import builtins
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import FrameType, GenericAlias, SimpleNamespace
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CodeType, FrameType, FunctionType, GenericAlias, SimpleNamespace
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import typing_extensions
 
-from wsroute.dependencies.callables import bound_by_name, describe, function_of
+from wsroute.dependencies.callables import bound_by_name, describe, function_of, is_plain
 from wsroute.dependencies.defaults import default_of
 from wsroute.exceptions import AnnotationError, InvalidParameterError, Location
 
 EMPTY: Any = inspect.Parameter.empty
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
-BY_POSITION = (POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_POSITIONAL_OR_KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
+BY_POSITION = (POSITIONAL_ONLY, _POSITIONAL_OR_KEYWORD)
 VAR_KINDS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 # What the `type` statement makes is no instance of the backport, even where both exist.
@@ -32,8 +32,7 @@ _BACKPORT = typing_extensions.TypeAliasType
 ALIASES: tuple[type[Any], ...] = (_BACKPORT, getattr(typing, "TypeAliasType", _BACKPORT))
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a callable.
 
     Attributes:
@@ -163,6 +162,35 @@ def get_signature(call: Callable[..., Any], names: LocalNames, location: Locatio
         InvalidParameterError: Python knows no signature of `call`.
         AnnotationError: An annotation fails to evaluate for another reason than a missing name.
     """
+    declared = _of_usual(call) if is_plain(call) and _has_usual(call.__code__) else _of_any(call, location)
+    return tuple(
+        parameter
+        if parameter.annotation is EMPTY or _is_evaluated(parameter.annotation)
+        else _evaluated(parameter, call, names, location)
+        for parameter in declared
+    )
+
+
+def _has_usual(code: CodeType) -> bool:
+    """Whether all parameters can be given by position and by name."""
+    return not (
+        code.co_posonlyargcount
+        or code.co_kwonlyargcount
+        or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    )
+
+
+def _of_usual(function: FunctionType) -> Iterator[Parameter]:
+    """What `inspect.signature` shows of the functions that most applications consist of, in a tenth of its time."""
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    given = function.__defaults__ or ()
+    annotations = function.__annotations__
+    for name, default in zip(names, (*[EMPTY] * (len(names) - len(given)), *given), strict=True):
+        yield Parameter(name, annotations.get(name, EMPTY), default, _POSITIONAL_OR_KEYWORD)
+
+
+def _of_any(call: Callable[..., Any], location: Location) -> Iterator[Parameter]:
     try:
         signature = inspect.signature(get_origin(call) or call)
     except (ValueError, TypeError) as error:
@@ -174,22 +202,17 @@ def get_signature(call: Callable[..., Any], names: LocalNames, location: Locatio
         ) from error
     # A client could set them.
     bound = bound_by_name(call)
-    return tuple(
-        _evaluated(parameter, call, names, location)
-        for parameter in signature.parameters.values()
-        if parameter.name not in bound
-    )
+    for parameter in signature.parameters.values():
+        if parameter.name not in bound:
+            default = parameter.default
+            if default is not EMPTY:
+                default = default_of(parameter, call, location.at(parameter.name))
+            yield Parameter(parameter.name, parameter.annotation, default, parameter.kind)
 
 
-def _evaluated(parameter: inspect.Parameter, call: Any, names: LocalNames, location: Location) -> Parameter:
-    annotation = parameter.annotation
-    missing: tuple[str, ...] = ()
-    if annotation is not EMPTY and not _is_evaluated(annotation):
-        annotation, missing = _evaluate(annotation, parameter.name, call, names, location)
-    default = parameter.default
-    if default is not EMPTY:
-        default = default_of(parameter, call, location.at(parameter.name))
-    return Parameter(parameter.name, annotation, default, parameter.kind, missing)
+def _evaluated(parameter: Parameter, call: Any, names: LocalNames, location: Location) -> Parameter:
+    annotation, missing = _evaluate(parameter.annotation, parameter.name, call, names, location)
+    return parameter._replace(annotation=annotation, missing=missing)
 
 
 def _is_evaluated(annotation: Any) -> bool:
