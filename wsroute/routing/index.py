@@ -17,10 +17,13 @@ from weakref import WeakSet
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.types import Scope
 
+from wsroute.routing.paths import literals_of, pattern_of
+
 _Matches = TypeVar("_Matches", bound=Callable[..., tuple[Match, Scope]])
 
 # Promises belong to functions, not to classes: a subclass that overrides `matches` does not inherit the promise.
-_DECIDED_BY_PATH_REGEX: WeakSet[Callable[..., Any]] = WeakSet((Route.matches, WebSocketRoute.matches, Mount.matches))
+_STARLETTES = (Route.matches, WebSocketRoute.matches, Mount.matches)
+_DECIDED_BY_PATH_REGEX: WeakSet[Callable[..., Any]] = WeakSet(_STARLETTES)
 
 # What Starlette's str, int, float and uuid convertors compile to: never empty and never with a slash. Spelled out
 # instead of read from these classes, because that property is known of these texts, not of what a release may change.
@@ -38,7 +41,8 @@ def decided_by_path_regex(matches: _Matches) -> _Matches:
     """Declare that a route class's own `matches` never matches a path that its `path_regex` does not match.
 
     A route whose `matches` is neither Starlette's nor declared is a candidate for every path. The route has
-    `path_regex`, `path_format` and `param_convertors` as `starlette.routing.compile_path` gives them.
+    `path_regex`, `path_format` and `param_convertors` as `starlette.routing.compile_path` gives them; the first of
+    them is not asked for here.
 
     Args:
         matches: The method, in the class that defines it.
@@ -175,19 +179,18 @@ def _template_of(route: BaseRoute) -> tuple[list[str], list[str]] | None:
         return None
     described: Any = route
     try:
-        path_regex, rest, convertors = described.path_regex, described.path_format, described.param_convertors
+        path_format, convertors = described.path_format, described.param_convertors
+        # Whoever declares a `matches` says that this is what it is; it may not have been compiled yet.
+        path_regex = described.path_regex if matches.__func__ in _STARLETTES else None
     except AttributeError:
         return None
-    literals, regexes, pattern = [], [], "^"
-    for name, convertor in convertors.items():
-        literal, _, rest = rest.partition(f"{{{name}}}")
-        literals.append(literal)
-        regexes.append(convertor.regex)
-        pattern += f"{re.escape(literal)}(?P<{name}>{convertor.regex})"
-    literals.append(rest)
-    pattern += f"{re.escape(rest)}$"
+    literals = literals_of(path_format, convertors)
     # What decides is the regex: nothing is concluded from the other attributes unless they say the same.
-    if path_regex.pattern != pattern or path_regex.flags != re.UNICODE or not literals[0].startswith("/"):
+    if path_regex is not None:
+        if path_regex.pattern != pattern_of(literals, convertors) or path_regex.flags != re.UNICODE:
+            return None
+    regexes = [convertor.regex for convertor in convertors.values()]
+    if not literals[0].startswith("/"):
         return None
     if not all(regex in _WITHIN_ONE_SEGMENT or _stands_alone(regex) for regex in regexes):
         return None

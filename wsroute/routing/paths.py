@@ -3,26 +3,80 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from starlette.convertors import CONVERTOR_TYPES, Convertor
-from starlette.routing import compile_path
+from starlette.convertors import (
+    CONVERTOR_TYPES,
+    Convertor,
+    FloatConvertor,
+    IntegerConvertor,
+    PathConvertor,
+    StringConvertor,
+    UUIDConvertor,
+)
 from starlette.types import Scope
 
 from wsroute.exceptions import InvalidPathError, Location
 
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
-
-
 _SPACED_PARAMETER = re.compile(r"{\s*(\w+)\s*(?::\s*(\w+)\s*)?}", re.ASCII)
+#: Of these, every path can be compiled.
+_SOUND = frozenset(
+    convertor.regex for convertor in (StringConvertor, PathConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
+)
 
 
-class CompiledPath(NamedTuple):
-    """A path as Starlette compiles it."""
+class CompiledPath:
+    """A path as Starlette compiles it; the regex when it is first needed, since it takes longer than all the rest.
 
-    regex: re.Pattern[str]
-    format: str
-    convertors: dict[str, Convertor[Any]]
+    Args:
+        path: The path, of which the parameters have been checked.
+
+    Attributes:
+        format: The path, its parameters without their convertors.
+        convertors: The convertors of the parameters by their names.
+
+    Raises:
+        re.error: A convertor that is not Starlette's own has no regex that fits into one.
+    """
+
+    __slots__ = ("_regex", "convertors", "format")
+
+    def __init__(self, path: str) -> None:
+        self.format = _PARAMETER.sub(r"{\1}", path)
+        self.convertors: dict[str, Convertor[Any]] = {
+            name: CONVERTOR_TYPES[convertor or "str"] for name, convertor in _PARAMETER.findall(path)
+        }
+        self._regex: re.Pattern[str] | None = None
+        if any(convertor.regex not in _SOUND for convertor in self.convertors.values()):
+            self._regex = self._compile()
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        """What decides whether a path is one of this route."""
+        if self._regex is None:
+            self._regex = self._compile()
+        return self._regex
+
+    def _compile(self) -> re.Pattern[str]:
+        return re.compile(pattern_of(literals_of(self.format, self.convertors), self.convertors))
+
+
+def literals_of(path_format: str, names: Iterable[str]) -> list[str]:
+    """The texts before, between and behind the parameters of a path."""
+    literals, rest = [], path_format
+    for name in names:
+        literal, _, rest = rest.partition(f"{{{name}}}")
+        literals.append(literal)
+    return [*literals, rest]
+
+
+def pattern_of(literals: list[str], convertors: Mapping[str, Convertor[Any]]) -> str:
+    """The regex of a path, as Starlette writes it."""
+    parameters = [f"(?P<{name}>{convertor.regex})" for name, convertor in convertors.items()]
+    pieces = zip(map(re.escape, literals), [*parameters, "$"], strict=True)
+    return "^" + "".join(literal + parameter for literal, parameter in pieces)
 
 
 def compile_route_path(path: str, location: Location) -> CompiledPath:
@@ -39,7 +93,7 @@ def compile_route_path(path: str, location: Location) -> CompiledPath:
             remedy=f"write {'/' + path!r}",
         )
     check_parameters(path, location)
-    return CompiledPath(*compile_path(path))
+    return CompiledPath(path)
 
 
 def join(above: str, below: str) -> str:

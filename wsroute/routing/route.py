@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from wsroute.routing.index import decided_by_path_regex
 from wsroute.routing.interceptors import methods_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Reject, check_layer, fold, read_layer
 from wsroute.routing.middleware import wrapped
-from wsroute.routing.paths import check_not_empty, compile_route_path, route_path
+from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
 from wsroute.wire.runtime import RUNTIME
@@ -146,11 +147,14 @@ class APIWebSocketRoute(WebSocketRoute):
         self.endpoint = InjectedEndpoint(endpoint)
         self.dependencies = list(folded.dependencies)
         self.app = self._serve_behind if folded.middleware else self._serve
-        if like is not None and like.path == folded.path:
-            compiled = (like.path_regex, like.path_format, like.param_convertors)
-        else:
-            compiled = compile_route_path(folded.path, self._location)
-        self.path_regex, self.path_format, self.param_convertors = compiled
+        known = None if like is None or like.path != folded.path else like._compiled_path
+        self._compiled_path: CompiledPath = known or compile_route_path(folded.path, self._location)
+        self.path_format, self.param_convertors = self._compiled_path.format, self._compiled_path.convertors
+
+    @property
+    def path_regex(self) -> re.Pattern[str]:  # type: ignore[override]  # nobody is to put another one there
+        """What decides whether a path is one of this route."""
+        return self._compiled_path.regex
 
     def declare(self) -> None:
         """Report whatever no outer level can cure, and keep the tree, if none of them can change it.
