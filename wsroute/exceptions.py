@@ -24,12 +24,10 @@ A `DependencyError` keeps its `location`, `problem`, `expected` and `remedy` as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where in an application a declaration stands.
 
     Attributes:

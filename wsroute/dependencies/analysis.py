@@ -425,7 +425,7 @@ class Analysis:
                 expected="a callable in Depends(...), or a class as the annotation",
                 remedy=f"write Depends(your_dependency), or annotate {parameter.name!r} with the class to construct",
             )
-        return replace(marker, dependency=annotation)
+        return marker._replace(dependency=annotation)
 
     def _field(self, parameter: Parameter, read: Read, where: Location, place: _Place) -> ParamField | None:
         in_path = parameter.name in self._path_names

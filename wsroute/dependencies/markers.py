@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import getattr_static
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from wsroute.dependencies.signature import ALIASES, Unresolved
 from wsroute.params import REQUIRED, Depends, Injects, Param, Security, Source
@@ -23,8 +23,7 @@ _NO_MARKERS = (NoneType, str, bytes, int, float, type, Unresolved)
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class DependsMarker:
+class DependsMarker(NamedTuple):
     """A `Depends` or `Security`, ours or FastAPI's."""
 
     dependency: Any
