@@ -58,6 +58,9 @@ _PATH_NAMES = re.compile(r"{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(?::[^}]*)?}")
 
 _Signature: TypeAlias = tuple[tuple[Parameter, Read], ...]
 
+#: Shared by all nodes: each empty set would be one of its own.
+_NO_NAMES: frozenset[str] = frozenset()
+
 #: Signatures by callable: they do not depend on the route. Only complete ones are kept.
 _signatures: WeakKeyDictionary[Any, _Signature] = WeakKeyDictionary()
 
@@ -309,14 +312,14 @@ class Analysis:
             path=self.path,
             arguments=arguments,
             effects=effects,
-            positional_only=frozenset(item.name for item, _ in signature if item.kind is POSITIONAL_ONLY),
+            positional_only=frozenset(item.name for item, _ in signature if item.kind is POSITIONAL_ONLY) or _NO_NAMES,
             form=form,
             threaded=_runs_in_thread(call, form, marker.threadpool),
             use_cache=marker.use_cache,
             scope=marker.scope,
             lifetime=lifetime_of(form, marker.scope, below, location),
             own_oauth_scopes=marker.security_scopes,
-            uses_scopes=_asks_for_scopes(arguments) or any(node.uses_scopes for node in below),
+            uses_scopes=any(map(_uses_scopes, (*effects, *arguments))),
             limit=marker.limit,
             location=location,
         )
@@ -534,5 +537,7 @@ def _runs_in_thread(call: Callable[..., Any], form: Form, threadpool: bool | Non
     return not is_class(call) if threadpool is None else threadpool
 
 
-def _asks_for_scopes(arguments: tuple[Argument, ...]) -> bool:
-    return any(isinstance(item, SpecialParam) and item.special is Special.SECURITY_SCOPES for item in arguments)
+def _uses_scopes(item: Argument) -> bool:
+    if isinstance(item, Dependant):
+        return item.uses_scopes
+    return isinstance(item, SpecialParam) and item.special is Special.SECURITY_SCOPES

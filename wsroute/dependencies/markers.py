@@ -139,8 +139,9 @@ def holds_marker(annotation: Any) -> bool:
 
 def is_uncalled_marker(value: object) -> bool:
     """Whether `value` is the function or class that makes a marker, where a marker was meant."""
-    name, module = getattr(value, "__name__", None), getattr(value, "__module__", None) or ""
-    return name in _MARKERS and module.partition(".")[0] in ("wsroute", "fastapi")
+    if getattr(value, "__name__", None) not in _MARKERS:
+        return False
+    return (getattr(value, "__module__", None) or "").partition(".")[0] in ("wsroute", "fastapi")
 
 
 def _read_depends(value: Any) -> DependsMarker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
@@ -26,7 +27,9 @@ from wsroute.dependencies.markers import (
 from wsroute.dependencies.models import Special, SpecialParam
 from wsroute.dependencies.signature import EMPTY, VAR_KINDS, Parameter
 from wsroute.exceptions import InvalidParameterError, Location
-from wsroute.params import REQUIRED
+from wsroute.params import REQUIRED, Source
+
+_INFERRED: Mapping[Source, ParamMarker] = {"path": ParamMarker("path"), "query": ParamMarker("query")}
 
 
 class Read(NamedTuple):
@@ -62,6 +65,8 @@ def _taken_apart(parameter: Parameter, where: Location) -> Read:
     metadata: list[Any] = []
     if get_origin(annotation) is Annotated:
         annotation, *metadata = get_args(annotation)
+    elif parameter.default is EMPTY:
+        return Read(annotation, None, (), EMPTY)
     for entry in (*metadata, parameter.default):
         if is_uncalled_marker(entry):
             raise InvalidParameterError(
@@ -165,7 +170,7 @@ def param_marker(name: str, read: Read, where: Location, *, path: str, in_path: 
             remedy="write Annotated[X | None, ...] for Annotated[X, ...] | None",
         )
     if not isinstance(marker, ParamMarker):
-        return ParamMarker("path" if in_path else "query")
+        return _INFERRED["path" if in_path else "query"]
     if in_path and marker.source != "path":
         raise InvalidParameterError(
             where,

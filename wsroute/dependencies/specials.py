@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from wsroute.dependencies.annotations import is_union, unwrap
+from wsroute.dependencies.annotations import is_simple, is_union, unwrap
 from wsroute.dependencies.models import Special
 from wsroute.dependencies.signature import EMPTY
 
@@ -64,6 +64,8 @@ def find(name: str, annotation: Any, written: Any) -> Found | None:
     """
     if written is EMPTY:
         return Found(Special.WEBSOCKET, WebSocket, False) if name in _SOCKET_NAMES else None
+    if is_simple(annotation):
+        return None
     optional = is_union(annotation)
     options = [option for option in get_args(annotation) if option is not NoneType] if optional else [annotation]
     option, _ = unwrap(options[0])
