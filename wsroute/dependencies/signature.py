@@ -82,19 +82,24 @@ class LocalNames:
     stack that owns the callable, found by the callable's qualified name, and from no other.
     """
 
+    __slots__ = ("_captured", "_frame", "_several")
+
     def __init__(self, frame: FrameType | None = None) -> None:
         self._frame = frame
         self._captured: dict[tuple[int, str], Mapping[str, Any]] = {}
-        self._several: tuple[LocalNames, ...] = (self,)
+        #: What else is asked; a name that this one has captured counts.
+        self._several: tuple[LocalNames, ...] = ()
 
     @classmethod
     def joined(cls, several: Iterable[LocalNames]) -> LocalNames:
         """What several declarations capture; the first that knows a function decides."""
+        # What has no frame has captured what it will. Few have any, so that one of them is nearly always enough.
         parts = tuple(several)
-        if len(parts) == 1:
-            return parts[0]
+        known = tuple(one for one in parts if one._captured or one._frame) or parts[:1]
+        if len(known) == 1:
+            return known[0]
         names = cls()
-        names._several = parts
+        names._several = known
         return names
 
     def release(self) -> None:
@@ -120,7 +125,7 @@ class LocalNames:
 
     def _locals(self, function: Any, owner: str) -> Mapping[str, Any]:
         namespace = getattr(function, "__globals__", None)
-        return next(filter(None, (names._capture(namespace, owner) for names in self._several)), {})
+        return next(filter(None, (names._capture(namespace, owner) for names in (self, *self._several))), {})
 
     def _capture(self, namespace: Any, owner: str) -> Mapping[str, Any]:
         key = (id(namespace), owner)

@@ -78,6 +78,8 @@ class Solver:
         dependant: The tree without overrides, if it has been built already.
     """
 
+    __slots__ = ("_build", "_runtime", "_variants", "program")
+
     def __init__(
         self, build: Callable[[Overrides | None], Dependant], runtime: Runtime, dependant: Dependant | None = None
     ) -> None:

@@ -144,7 +144,7 @@ class APIWebSocketRoute(WebSocketRoute):
         self._bound: Solver | None = None
         self.path = folded.path
         self.name = f"{folded.name}:{name}" if folded.name else name
-        self.endpoint = InjectedEndpoint(endpoint)
+        self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
         self.app = self._serve_behind if folded.middleware else self._serve
         known = None if like is None or like.path != folded.path else like._compiled_path

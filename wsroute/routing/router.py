@@ -31,6 +31,8 @@ class _Entry:
     others.
     """
 
+    __slots__ = ("_layers", "_made", "source")
+
     def __init__(self, source: BaseRoute | WebSocketRouter, layers: tuple[Layer, ...]) -> None:
         self.source = source
         self._layers = layers
