@@ -91,8 +91,11 @@ class Depends(Marker):
         object.__setattr__(self, "limit", ConcurrencyLimit(size))
 
     def __hash__(self) -> int:
-        # A dependency may be an unhashable object; its marker still has to fit into `typing`'s unions.
-        return hash((type(self), id(self.dependency) if _unhashable(self.dependency) else self.dependency))
+        try:
+            return hash((type(self), self.dependency))
+        except TypeError:
+            # A dependency may be an unhashable object; its marker still has to fit into `typing`'s unions.
+            return hash((type(self), id(self.dependency)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,6 +151,9 @@ class Constraints(TypedDict, total=False):
     decimal_places: int | None
 
 
+_UNCONSTRAINED: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Param(Marker):
     """A value that the handshake carries."""
@@ -158,14 +164,17 @@ class Param(Marker):
     default_factory: Callable[[], Any] | None = None
     alias: str | None = None
     validation_alias: Any = None
-    constraints: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    constraints: Mapping[str, Any] = field(default_factory=lambda: _UNCONSTRAINED)
 
     def __post_init__(self) -> None:
+        if self.default is ...:
+            object.__setattr__(self, "default", REQUIRED)
+        if not self.constraints:
+            object.__setattr__(self, "constraints", _UNCONSTRAINED)
+            return
         unknown = sorted(self.constraints.keys() - Constraints.__annotations__.keys())
         if unknown:
             raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
-        if self.default is ...:
-            object.__setattr__(self, "default", REQUIRED)
         object.__setattr__(self, "constraints", MappingProxyType(dict(self.constraints)))
 
 
@@ -197,11 +206,3 @@ class Cookie(Param):
 
 def _name_or_repr(value: object) -> str:
     return getattr(value, "__qualname__", None) or repr(value)
-
-
-def _unhashable(value: object) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return True
-    return False

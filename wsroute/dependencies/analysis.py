@@ -312,7 +312,7 @@ class Analysis:
             path=self.path,
             arguments=arguments,
             effects=effects,
-            positional_only=frozenset(item.name for item, _ in signature if item.kind is POSITIONAL_ONLY) or _NO_NAMES,
+            positional_only=frozenset([one.name for one, _ in signature if one.kind is POSITIONAL_ONLY]) or _NO_NAMES,
             form=form,
             threaded=_runs_in_thread(call, form, marker.threadpool),
             use_cache=marker.use_cache,
@@ -337,7 +337,7 @@ class Analysis:
 
     def _read_signature(self, call: Callable[..., Any], location: Location) -> _Signature:
         return tuple(
-            (parameter, read_parameter(parameter, location.at(parameter.name)))
+            (parameter, read_parameter(parameter, location))
             for parameter in get_signature(call, self.names, location)
         )
 

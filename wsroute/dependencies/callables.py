@@ -61,6 +61,8 @@ def form_of(call: Callable[..., Any]) -> Form:
 
     `functools.wraps` says nothing: a plain function that wraps a generator function returns its generator.
     """
+    if isinstance(call, FunctionType) and call.__code__.co_flags & inspect.CO_COROUTINE:
+        return Form.COROUTINE  # an `async def`, which no layer below can change; most calls are
     for layer in _layers(call):
         code = getattr(layer, "__code__", None)
         if code is _CONTEXT_MANAGER_CODE:

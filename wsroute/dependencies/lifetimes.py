@@ -50,7 +50,7 @@ def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], locat
     said = _SCOPES[scope]
     # What nobody has said lives as long as the connection; what lives for the application has to say so.
     longest: Lifetime = said if said == "app" else "connection"
-    shortest = max((longest, *(node.lifetime for node in below)), key=LIFETIMES.index)
+    shortest = max([longest, *[node.lifetime for node in below]], key=LIFETIMES.index) if below else longest
     if said is None:
         return shortest
     if LIFETIMES.index(said) < LIFETIMES.index(shortest):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic.fields import FieldInfo
@@ -44,8 +43,7 @@ _PROTOCOL_HEADERS = frozenset(
 _PROTOCOL_PREFIXES = ("sec-websocket-", "sec-fetch-", "sec-ch-", "x-forwarded-")
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """One name under which a value may be sent.
 
     Attributes:
@@ -149,7 +147,7 @@ def wire_names(name: str, alias: Any, source: Source, *, convert_underscores: bo
         lookups = _of_alias(alias)
     if source == "header":
         # Header names are compared without regard to case, and ASGI servers send them in lower case.
-        return tuple(replace(lookup, name=lookup.name.lower()) for lookup in lookups)
+        return tuple(lookup._replace(name=lookup.name.lower()) for lookup in lookups)
     return lookups
 
 

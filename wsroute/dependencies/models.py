@@ -94,7 +94,7 @@ class Dependant:
     @property
     def dependencies(self) -> tuple[Dependant, ...]:
         """All direct sub-dependencies in the order in which they are resolved."""
-        return (*self.effects, *(item for item in self.arguments if isinstance(item, Dependant)))
+        return (*self.effects, *[item for item in self.arguments if isinstance(item, Dependant)])
 
     @property
     def params(self) -> tuple[ParamField, ...]:

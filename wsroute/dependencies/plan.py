@@ -413,19 +413,19 @@ def websocket_class(dependant: Dependant) -> type[WebSocket]:
         InvalidParameterError: Two of them ask for classes that no object can have together.
     """
     asked = [
-        (node.location.at(param.name), param.cls)
+        (node, param)
         for node in dependant.walk()
-        for param in node.special_params
-        if param.special is Special.WEBSOCKET
+        for param in node.arguments
+        if isinstance(param, SpecialParam) and param.special is Special.WEBSOCKET
     ]
     chosen: type[WebSocket] = WebSocket
-    for _, cls in asked:
-        if issubclass(cls, chosen):
-            chosen = cls
-    for location, cls in asked:
-        if not issubclass(chosen, cls):
+    for _, param in asked:
+        if issubclass(param.cls, chosen):
+            chosen = param.cls
+    for node, param in asked:
+        if not issubclass(chosen, cls := param.cls):
             raise InvalidParameterError(
-                location,
+                node.location.at(param.name),
                 problem=f"{describe(cls)} and {describe(chosen)} are asked for on one connection, which has "
                 "one WebSocket",
                 expected="classes of which one is a subclass of all others",

@@ -43,16 +43,20 @@ class Read(NamedTuple):
     default: Any
 
 
-def read_parameter(parameter: Parameter, where: Location) -> Read:
+def read_parameter(parameter: Parameter, location: Location) -> Read:
     """Take a parameter apart.
+
+    Args:
+        parameter: The parameter.
+        location: The callable that has it.
 
     Raises:
         InvalidParameterError: Its marker contradicts another one, or stands where none can.
     """
-    read = _taken_apart(parameter, where)
-    if parameter.kind in VAR_KINDS and read.marker is not None:
+    read = _taken_apart(parameter, location)
+    if read.marker is not None and parameter.kind in VAR_KINDS:
         raise InvalidParameterError(
-            where,
+            location.at(parameter.name),
             problem=f"a marker on {parameter.name!r}, which takes any number of values",
             expected="a parameter that takes one value",
             remedy="remove the asterisks, or the marker",
@@ -60,28 +64,20 @@ def read_parameter(parameter: Parameter, where: Location) -> Read:
     return read
 
 
-def _taken_apart(parameter: Parameter, where: Location) -> Read:
+def _taken_apart(parameter: Parameter, location: Location) -> Read:
     annotation = parameter.annotation
     metadata: list[Any] = []
     if get_origin(annotation) is Annotated:
         annotation, *metadata = get_args(annotation)
     elif parameter.default is EMPTY:
         return Read(annotation, None, (), EMPTY)
-    for entry in (*metadata, parameter.default):
-        if is_uncalled_marker(entry):
-            raise InvalidParameterError(
-                where,
-                problem=f"{entry.__name__} stands there without a call",
-                expected=f"a marker, which calling {entry.__name__} makes",
-                remedy=f"write {entry.__name__}()",
-            )
-    entries = [entry if (marker := read_marker(entry)) is None else marker for entry in metadata]
+    entries = [_read_called(entry, parameter, location) or entry for entry in metadata]
     markers = [entry for entry in entries if isinstance(entry, AnyMarker)]
     rest = tuple(entry for entry in entries if not isinstance(entry, (DependsMarker, InjectsMarker, BodyMarker)))
-    default = read_marker(parameter.default)
+    default = None if parameter.default is EMPTY else _read_called(parameter.default, parameter, location)
     if default is not None and markers:
         raise InvalidParameterError(
-            where,
+            location.at(parameter.name),
             problem=f"a marker in Annotated and another one, {show(parameter.default)}, as the default",
             expected="one marker",
             remedy="keep the one in Annotated",
@@ -91,7 +87,7 @@ def _taken_apart(parameter: Parameter, where: Location) -> Read:
         return Read(annotation, markers[-1] if markers else None, rest, parameter.default)
     if not isinstance(default, AnyMarker):
         raise InvalidParameterError(
-            where,
+            location.at(parameter.name),
             problem="a pydantic Field() as the default",
             expected="a marker that says where the value comes from, or a value",
             remedy=f"write Query() for Field(), or {parameter.name}: Annotated[..., Field(...)]",
@@ -100,6 +96,19 @@ def _taken_apart(parameter: Parameter, where: Location) -> Read:
         return Read(annotation, default, rest, EMPTY)
     written = EMPTY if default.default is REQUIRED else default.default
     return Read(annotation, default, (*rest, replace(default, default=REQUIRED)), written)
+
+
+def _read_called(value: Any, parameter: Parameter, location: Location) -> AnyMarker | FieldMarker | None:
+    """The marker that `value` is, or `None`; what makes markers was meant to be called."""
+    marker = read_marker(value)
+    if marker is None and is_uncalled_marker(value):
+        raise InvalidParameterError(
+            location.at(parameter.name),
+            problem=f"{value.__name__} stands there without a call",
+            expected=f"a marker, which calling {value.__name__} makes",
+            remedy=f"write {value.__name__}()",
+        )
+    return marker
 
 
 def special_param(

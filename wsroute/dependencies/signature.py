@@ -222,9 +222,9 @@ def _evaluated(parameter: Parameter, call: Any, names: LocalNames, location: Loc
 
 def _is_evaluated(annotation: Any) -> bool:
     """Whether nothing in it can be a string, which most annotations show at once."""
-    if get_origin(annotation) is Annotated:
-        annotation = annotation.__origin__
-    return isinstance(annotation, type) and not isinstance(annotation, GenericAlias)
+    if isinstance(annotation, type):
+        return not isinstance(annotation, GenericAlias)
+    return get_origin(annotation) is Annotated and _is_evaluated(annotation.__origin__)
 
 
 def _evaluate(
