@@ -258,16 +258,15 @@ class Analysis:
         here = (me, place.inside, place.reach)
         if here in place.stack:
             raise self._cycle(location, place.stack.index(here))
-        place = place._replace(stack=(*place.stack, here))
+        place = _Place((*place.stack, here), place.inside, place.reach, place.is_endpoint)
         signature = self._signature(call, location)
-        ran = tuple(self._dependency(effect, None, location, place._replace(reach=None)) for effect in effects)
-        leading = self._given(given, signature, location, place)
-        arguments = leading + tuple(
-            argument
-            for parameter, read in signature[len(given) :]
-            if (argument := self._argument(parameter, read, location, place)) is not None
-        )
-        node = self._assemble(call, marker, name, location, arguments, ran, signature)
+        ran = [self._dependency(effect, None, location, place._replace(reach=None)) for effect in effects]
+        arguments: list[Argument] = [*self._given(given, signature, location, place)] if given else []
+        for parameter, read in signature[len(given) :]:
+            argument = self._argument(parameter, read, location, place)
+            if argument is not None:
+                arguments.append(argument)
+        node = self._assemble(call, marker, name, location, tuple(arguments), tuple(ran), signature)
         if node.lifetime == "app":
             check_app_value(node)
         self._nodes[key] = node
@@ -305,7 +304,7 @@ class Analysis:
         signature: _Signature,
     ) -> Dependant:
         form = form_of(call)
-        below = [*effects, *(item for item in arguments if isinstance(item, Dependant))]
+        below = [*effects, *[item for item in arguments if isinstance(item, Dependant)]]
         return Dependant(
             call=call,
             name=name,

@@ -135,8 +135,10 @@ class Dependant:
             if id(node) not in seen:
                 seen.add(id(node))
                 yield node
-                asked = (question for condition in node.permissions for question in condition.questions())
-                waiting.extend(reversed((*node.interceptors, *asked, *node.dependencies)))
+                waiting += reversed(node.dependencies)
+                if node.interceptors or node.permissions:
+                    asked = (question for condition in node.permissions for question in condition.questions())
+                    waiting += reversed((*node.interceptors, *asked))
 
     def __repr__(self) -> str:
         needs = ", ".join(item.name or "" for item in self.arguments)

@@ -95,7 +95,7 @@ class LocalNames:
         """What several declarations capture; the first that knows a function decides."""
         # What has no frame has captured what it will. Few have any, so that one of them is nearly always enough.
         parts = tuple(several)
-        known = tuple(one for one in parts if one._captured or one._frame) or parts[:1]
+        known = tuple([one for one in parts if one._captured or one._frame]) or parts[:1]
         if len(known) == 1:
             return known[0]
         names = cls()

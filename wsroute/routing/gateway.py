@@ -94,7 +94,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
             names.release()
         self._policy = fold((layer,)).policy
         self.path = fold(shared).path
-        self.path_regex, self.path_format, self.param_convertors = compile_route_path(self.path, location)
+        compiled = compile_route_path(self.path, location)
+        self.path_regex, self.path_format, self.param_convertors = compiled.regex, compiled.format, compiled.convertors
         self.handler = handler
         self.name = self._routes[0].name if name is None and len(self._routes) == 1 else name or short_name(handler)
         self.parent = parent

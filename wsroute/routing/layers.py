@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack, get_args
 
 from starlette.middleware import Middleware
@@ -208,21 +209,27 @@ def fold(layers: Sequence[Layer]) -> Folded:
     nearest = layers[::-1]
     return Folded(
         path,
-        _chained(layer.dependencies for layer in layers),
-        _chained(layer.providers for layer in nearest),
-        Policy(
-            next((layer.reject for layer in nearest if layer.reject), _USUAL.reject),
-            next((layer.close_timeout for layer in nearest if layer.close_timeout), _USUAL.close_timeout),
-            tuple(layer.handlers for layer in nearest if layer.handlers),
-        ),
-        LocalNames.joined(layer.names for layer in nearest),
-        Providers(tuple(layer.provides for layer in layers if layer.provides)),
-        _chained(layer.middleware for layer in layers),
-        _chained(layer.interceptors for layer in layers),
-        _chained(layer.permissions for layer in layers),
-        ":".join(layer.name for layer in layers if layer.name),
+        _chained([layer.dependencies for layer in layers]),
+        _chained([layer.providers for layer in nearest]),
+        _policy(nearest),
+        LocalNames.joined([layer.names for layer in nearest]),
+        Providers(tuple([layer.provides for layer in layers if layer.provides])),
+        _chained([layer.middleware for layer in layers]),
+        _chained([layer.interceptors for layer in layers]),
+        _chained([layer.permissions for layer in layers]),
+        ":".join([layer.name for layer in layers if layer.name]),
+    )
+
+
+def _policy(nearest: Sequence[Layer]) -> Policy:
+    if not any(layer.reject or layer.close_timeout or layer.handlers for layer in nearest):
+        return _USUAL
+    return Policy(
+        next((layer.reject for layer in nearest if layer.reject), _USUAL.reject),
+        next((layer.close_timeout for layer in nearest if layer.close_timeout), _USUAL.close_timeout),
+        tuple(layer.handlers for layer in nearest if layer.handlers),
     )
 
 
 def _chained(parts: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return tuple(item for part in parts for item in part)
+    return tuple(chain.from_iterable(parts))

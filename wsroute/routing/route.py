@@ -210,7 +210,7 @@ class APIWebSocketRoute(WebSocketRoute):
             permissions = instances_of(self._folded.permissions)
             solver = Solver(partial(self._analyse, interceptors, permissions), RUNTIME, self._declared)
             self._stack = wrapped(self._serve, self._folded.middleware)
-            self._outer_policy = replace(self._policy, handlers=())
+            self._outer_policy = replace(self._policy, handlers=()) if self._policy.handlers else self._policy
             self._bound = solver
         return self._bound
 
