@@ -15,7 +15,6 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import replace
 from functools import cache, partial
 from types import TracebackType
 from typing import Any
@@ -252,17 +251,16 @@ def overridden(
             use_cache=child.use_cache,
             scope=child.scope,
         )
-        return overridden(replace(fresh, own_oauth_scopes=child.own_oauth_scopes), overrides, inside | {call})
+        return overridden(fresh._replace(own_oauth_scopes=child.own_oauth_scopes), overrides, inside | {call})
 
     effects = tuple(replaced(effect) for effect in node.effects)
     arguments = tuple(replaced(item) if isinstance(item, Dependant) else item for item in node.arguments)
-    node = replace(node, effects=effects, arguments=arguments)
+    node = node._replace(effects=effects, arguments=arguments)
     lifetimes: list[LifetimeName] = ["connection", *(child.lifetime for child in node.dependencies)]
     shortest = max(lifetimes, key=LIFETIMES.index)
     said = node.form not in (Form.VALUE, Form.COROUTINE) and node.scope is not None
     asks = any(param.special is Special.SECURITY_SCOPES for param in node.special_params)
-    return replace(
-        node,
+    return node._replace(
         lifetime=node.lifetime if said else shortest,
         uses_scopes=asks or any(child.uses_scopes for child in node.dependencies),
     )

@@ -63,3 +63,12 @@ def test_its_representation_shows_the_signature(dependant: Dependant) -> None:
 def test_it_cannot_be_changed(dependant: Dependant) -> None:
     with pytest.raises(AttributeError):
         dependant.use_cache = False  # type: ignore[misc]  # which is what is tested
+
+
+def test_two_nodes_are_never_equal(dependant: Dependant) -> None:
+    copy = dependant._replace()
+
+    assert dependant == dependant
+    assert dependant != copy
+    assert not dependant == copy  # which is another method
+    assert len({dependant, copy}) == 2

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, get_origin
 from weakref import WeakKeyDictionary
 
@@ -147,7 +147,7 @@ class Analysis:
         tree = self._node(call, DependsMarker(call), None, location, place, markers, given)
         if self._left_open:
             raise Undecided
-        return replace(tree, interceptors=around, permissions=conditions) if around or conditions else tree
+        return tree._replace(interceptors=around, permissions=conditions) if around or conditions else tree
 
     def level(
         self,
@@ -379,8 +379,7 @@ class Analysis:
 
     def _validated(self, value: Dependant, validate: Callable[[Any], Any]) -> Dependant:
         """The value of a dependency as its parameter's annotation wants it: a dependency of its own."""
-        return replace(
-            value,
+        return value._replace(
             call=validate,
             arguments=(value,),
             effects=(),

@@ -11,10 +11,9 @@ import linecache
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import finalize
 
 from pydantic import ValidationError
@@ -36,8 +35,7 @@ from wsroute.exceptions import WebSocketRequestValidationError
 _FILENAMES = count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(NamedTuple):
     """What generated code calls that belongs to the connection, not to injection.
 
     Attributes:
@@ -53,8 +51,7 @@ class Runtime:
     run_background: Callable[..., Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(NamedTuple):
     """A plan as a function.
 
     Attributes:

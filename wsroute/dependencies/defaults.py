@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, get_origin
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import BaseModel
 
@@ -22,8 +21,7 @@ _PLACEHOLDER = "_HAS_DEFAULT_FACTORY_CLASS"
 _TABLES = ("__pydantic_fields__", "model_fields", "__dataclass_fields__")
 
 
-@dataclass(frozen=True, slots=True)
-class DefaultFactory:
+class DefaultFactory(NamedTuple):
     """A default that is made for each connection."""
 
     make: Callable[[], Any]

@@ -75,8 +75,7 @@ class ParamMarker(FieldMarker):
         return replace(self, **said) if said else self
 
 
-@dataclass(frozen=True, slots=True)
-class BodyMarker:
+class BodyMarker(NamedTuple):
     """A `Body`, `Form` or `File` of FastAPI: a handshake has no body."""
 
     name: str

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from starlette.websockets import WebSocket
 
@@ -72,8 +72,7 @@ SOCKET = "websocket"
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """Something of the connection that steps use, made once at the start.
 
     Attributes:
@@ -89,8 +88,7 @@ class Value:
     oauth_scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a call: which variable goes into which parameter."""
 
     parameter: str
@@ -98,8 +96,7 @@ class Argument:
     positional_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One call.
 
     Attributes:
@@ -146,8 +143,7 @@ class Step:
         return self.threaded and self.form is Form.VALUE and self.limit is None and not self.takes_socket
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Check:
+class Check(NamedTuple):
     """A permission, or an expression of several, without which the connection is refused.
 
     Attributes:
@@ -169,8 +165,7 @@ class Check:
         return False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shared:
+class Shared(NamedTuple):
     """A value of the application, which is built if this connection is the first to need it.
 
     Attributes:
@@ -180,17 +175,28 @@ class Shared:
 
     target: str
     value: AppValue
-    calls: ClassVar[tuple[Step, ...]] = ()
-    takes_socket: ClassVar[bool] = False
-    can_share_hop: ClassVar[bool] = False
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """The calls that it makes: none of this connection's own."""
+        return ()
+
+    @property
+    def takes_socket(self) -> bool:
+        """Whether it is handed the WebSocket."""
+        return False
+
+    @property
+    def can_share_hop(self) -> bool:
+        """Whether it can run in one worker-thread hop together with its neighbours."""
+        return False
 
 
 #: Whatever a plan has a line for.
 AnyStep: TypeAlias = Step | Check | Shared
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class Stage(NamedTuple):
     """Some steps, and the call that they are for: an interceptor, in which the next stage runs, or the endpoint.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from wsroute.dependencies.callables import show
@@ -24,8 +23,7 @@ class Reach(NamedTuple):
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Providers:
+class Providers(NamedTuple):
     """The providers of all levels above an endpoint.
 
     Attributes:

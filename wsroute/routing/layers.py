@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack, get_args
+from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack, get_args
 
 from starlette.middleware import Middleware
 
@@ -185,8 +185,7 @@ def check_layer(layer: Layer, location: Location, *, effects: bool = True) -> No
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """The layers above a route, and its own, as one; attributes as in `Layer`, settings as the session wants them."""
 
     path: str

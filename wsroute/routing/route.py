@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -210,7 +209,7 @@ class APIWebSocketRoute(WebSocketRoute):
             permissions = instances_of(self._folded.permissions)
             solver = Solver(partial(self._analyse, interceptors, permissions), RUNTIME, self._declared)
             self._stack = wrapped(self._serve, self._folded.middleware)
-            self._outer_policy = replace(self._policy, handlers=()) if self._policy.handlers else self._policy
+            self._outer_policy = self._policy._replace(handlers=()) if self._policy.handlers else self._policy
             self._bound = solver
         return self._bound
 

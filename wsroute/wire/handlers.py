@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException, WebSocketException
@@ -23,8 +22,7 @@ _HAVE_ENDINGS = (HTTPException, WebSocketException, WebSocketRequestValidationEr
 _FRAMEWORKS = ("starlette.", "fastapi.")
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerTable:
+class HandlerTable(NamedTuple):
     """The exception handlers of one level.
 
     Attributes:
