@@ -1,7 +1,8 @@
 """Cancelled connections: what was opened is closed, in order and undisturbed, and nobody overlooks the cancellation.
 
 There are two ways to cancel: anyio's scopes, on both event loops, and asyncio's own `Task.cancel()`, which no scope can
-shield from.
+shield from. Where no scope is around the connection, as in the latter case, dependencies have shields only if they need
+them; all of this has to be true as well if they always have.
 """
 
 from __future__ import annotations
@@ -25,10 +26,18 @@ from tests.dependencies.trees import CONTEXTS, ENDPOINT, KINDS, RUN, SHAPES, gro
 pytestmark = pytest.mark.anyio
 
 ways = pytest.mark.parametrize(
-    ("anyio_backend", "native"),
-    [("asyncio", False), ("asyncio", True), ("trio", False)],
-    ids=["asyncio-scope", "asyncio-task", "trio-scope"],
+    ("anyio_backend", "native", "shields"),
+    [("asyncio", False, ""), ("asyncio", True, ""), ("asyncio", True, "always"), ("trio", False, "")],
+    ids=["asyncio-scope", "asyncio-task", "asyncio-task-always-shielded", "trio-scope"],
+    indirect=["shields"],
 )
+
+
+@pytest.fixture(autouse=True)
+def shields(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes all shields, if a test asks for it, as if anyio did not tell which of them are needed."""
+    if getattr(request, "param", "") == "always":
+        monkeypatch.setattr("wsroute.dependencies.shields._states_of_tasks", lambda: None)
 
 
 @ways
@@ -56,6 +65,27 @@ async def test_two_lifetimes_at_every_pause(ending: str, native: bool) -> None:
     tree = both(grow(SHAPES["diamonds"], ["async generator", "async generator", "coroutine"], options))
     for behaviours in ({}, *clean_ups(6, 1)):
         await compare_cancelled(tree, {ENDPOINT: ending, **behaviours}, query_string=query_for(6), native=native)
+
+
+@ways
+@pytest.mark.parametrize("scoped", ["scope", "scope, context manager"])
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_the_scope_of_each_dependency_at_every_pause(shape: str, scoped: str, native: bool) -> None:
+    others = ["async generator", "coroutine", "generator", "async context manager", "inline generator"]
+    for level in range(1, len(SHAPES[shape])):
+        kinds = [*others[: level - 1], scoped, *others[level - 1 :]]
+        tree = both(grow(SHAPES[shape], kinds))
+        await compare_cancelled(tree, {f"n{level}": "cancels"}, query_string=query_for(6), native=native)
+
+
+@ways
+@pytest.mark.parametrize("level", range(1, 6))
+async def test_scopes_within_scopes_at_every_pause(level: int, native: bool) -> None:
+    def options(edge: tuple[int, int]) -> dict[str, Any]:
+        return {"scope": "function"} if edge[0] < 2 else {}
+
+    tree = both(grow(SHAPES["chain"], ["scope"], options))
+    await compare_cancelled(tree, {f"n{level}": "cancels"}, query_string=query_for(6), native=native)
 
 
 class Interruption:

@@ -22,6 +22,15 @@ from wsroute.exceptions import SwallowedExceptionError
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["asyncio", "asyncio-always-shielded", "trio"])
+def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """On asyncio, dependencies have shields only if they need them; all has to be the same if they always have."""
+    backend: str = request.param.removesuffix("-always-shielded")
+    if backend != request.param:
+        monkeypatch.setattr("wsroute.dependencies.shields._states_of_tasks", lambda: None)
+    return backend
+
+
 class Leaving(WebSocketDisconnect):
     """An exception with a name, which may be swallowed."""
 

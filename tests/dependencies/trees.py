@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import trio
+from anyio import CancelScope
 from anyio.lowlevel import checkpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -214,6 +215,31 @@ def async_generator(body: Body) -> Any:
     return call
 
 
+def async_generator_in_a_scope(body: Body) -> Any:
+    """With the behaviour `"cancels"`, what is cancelled from the `yield` on is the generator's own scope."""
+
+    async def call(a: Any, b: Any, c: Any, d: Any, e: Any) -> AsyncIterator[str]:
+        label = body.begin(a, b, c, d, e)
+        await pause()
+        seen = None
+        try:
+            with CancelScope() as scope:
+                if RUN.get().behaviours.get(body.name) == "cancels":
+                    RUN.get().cancel = scope.cancel
+                body.opened(label)
+                try:
+                    yield label
+                except BaseException as exception:
+                    seen = exception
+                    raise
+        finally:
+            body.closing(label, seen)
+            await pause()
+            RUN.get().log.append(("closed", label))
+
+    return call
+
+
 def generator(body: Body) -> Any:
     def call(a: Any, b: Any, c: Any, d: Any, e: Any) -> Iterator[str]:
         label = body.begin(a, b, c, d, e)
@@ -343,6 +369,10 @@ VALUES: Mapping[str, Kind] = {
     "wrapped coroutine": Kind(coroutine, _as_wrapped),
     "wrapped function": Kind(function, _as_wrapped),
 }
+SCOPES: Mapping[str, Kind] = {
+    "scope": Kind(async_generator_in_a_scope),
+    "scope, context manager": Kind(async_generator_in_a_scope, asynccontextmanager),
+}
 KINDS: Mapping[str, Kind] = {**CONTEXTS, **VALUES}
 
 _SLOTS = "abcde"
@@ -359,11 +389,11 @@ def make(kind: str, name: str, *needs: Any) -> Made:
     """A callable.
 
     Args:
-        kind: A key of `KINDS`.
+        kind: A key of `KINDS` or `SCOPES`.
         name: Its name in the log.
         needs: The annotations of its parameters, at most five.
     """
-    form, change, threadpool = KINDS[kind]
+    form, change, threadpool = {**KINDS, **SCOPES}[kind]
     call = form(Body(name))
     call.__name__ = call.__qualname__ = name
     # A dependency for both worlds asks for `Request | None`, and gets None on a socket.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar
 
@@ -15,9 +13,13 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 from starlette.websockets import WebSocketDisconnect
 
+from wsroute.dependencies.shields import enter_shield
 from wsroute.exceptions import SwallowedExceptionError
 
 T = TypeVar("T")
+
+#: What a generator gives after its end.
+_END = object()
 
 _Inner: TypeAlias = AbstractAsyncContextManager[Any] | AsyncGeneratorType[Any, None]
 
@@ -26,8 +28,8 @@ class Exits:
     """The open dependencies of one lifetime: closed last-opened-first, whatever happens.
 
     Closing runs in the connection's task, so that context variables and cancel scopes of a dependency work across its
-    `yield`, and it is shielded from cancellation. For that, each has a cancel scope around it, which has to be entered
-    before it opens scopes of its own: those of a dependency further out may be what is cancelled.
+    `yield`, and it is shielded from cancellation. For that, each has a cancel scope around it, if it needs one, which
+    has to be entered before it opens scopes of its own: those of a dependency further out may be what is cancelled.
 
     Each dependency gets the exception that ends the endpoint, or the one that a dependency inside of it has put in its
     place. A dependency that makes an exception disappear is an error: the endpoint has not finished, and those further
@@ -37,10 +39,11 @@ class Exits:
         endpoint: The qualified name of the endpoint, for that error.
     """
 
-    __slots__ = ("_endpoint", "_open")
+    __slots__ = ("_endpoint", "_has_shielded", "_open")
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
+        self._has_shielded = False
         self._open: list[tuple[CancelScope | None, _Inner]] = []
 
     async def __aenter__(self) -> Self:
@@ -49,32 +52,30 @@ class Exits:
     async def hold(self, manager: AbstractAsyncContextManager[T]) -> T:
         """Enter a context manager that no cancellation disturbs when it is left; it is left with the others."""
         value = await manager.__aenter__()
+        self._has_shielded = True  # it does so itself
         self._open.append((None, manager))
         return value
 
     async def open(self, manager: AbstractAsyncContextManager[T]) -> T:
         """Enter a context manager; it is left with the others."""
-        return await self._enter(manager, manager.__aenter__())
+        scope = enter_shield()
+        try:
+            value = await manager.__aenter__()
+        except BaseException as error:
+            if scope is not None:
+                scope.__exit__(*_details(error))
+            raise
+        self._open.append((scope, manager))
+        return value
 
-    async def start(self, generator: AsyncGeneratorType[T, None]) -> T:
+    def start(self, generator: AsyncGeneratorType[T, None]) -> Awaitable[T]:
         """Run a generator to its `yield`; it is run to its end with the others.
 
-        The same as `open(asynccontextmanager(...))`, at half the cost where nothing goes wrong.
+        The same as `open(asynccontextmanager(...))`, at half the cost where nothing goes wrong. A generator that fails
+        before its `yield` is met among the others again, at its end.
         """
-        try:
-            return await self._enter(generator, generator.__anext__())
-        except StopAsyncIteration:
-            raise RuntimeError(f"{generator.__qualname__} did not yield") from None
-
-    async def _enter(self, inner: _Inner, entering: Awaitable[T]) -> T:
-        scope = _cancel_scope().__enter__()
-        try:
-            value = await entering
-        except BaseException as error:
-            scope.__exit__(type(error), error, error.__traceback__)
-            raise
-        self._open.append((scope, inner))
-        return value
+        self._open.append((enter_shield(), generator))
+        return generator.__anext__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
@@ -84,13 +85,17 @@ class Exits:
             while self._open:
                 scope, inner = self._open.pop()
                 if scope is not None:
-                    scope.shield = True
+                    scope.shield = self._has_shielded = True
                 try:
-                    if ending is None:
-                        await _close(inner)
-                    elif await _as_manager(inner).__aexit__(type(ending), ending, ending.__traceback__):
-                        await self._swallowed(ending, scope)
-                        ending = None
+                    if ending is not None:
+                        if await _throw(ending, inner):
+                            await self._swallowed(ending, scope)
+                            ending = None
+                    elif isinstance(inner, AsyncGeneratorType):
+                        if await anext(inner, _END) is not _END:
+                            await _stop(inner)
+                    else:
+                        await inner.__aexit__(None, None, None)
                 except BaseException as raised:
                     if raised is not ending:
                         _chain(raised, ending, exception)
@@ -98,7 +103,8 @@ class Exits:
                 if scope is not None:
                     scope.__exit__(*_details(ending))
             if ending is None:
-                await checkpoint_if_cancelled()
+                if self._has_shielded:
+                    await checkpoint_if_cancelled()
                 return True
             if ending is exception:
                 return False
@@ -116,42 +122,32 @@ class Exits:
             raise SwallowedExceptionError(self._endpoint) from exception
 
 
-def _cancel_scope() -> CancelScope:
-    """A cancel scope; on asyncio without anyio's search for the event loop, which costs more than the scope itself."""
-    try:
-        on_asyncio = asyncio.current_task() is not None
-    except RuntimeError:  # no event loop of asyncio is running
-        on_asyncio = False
-    return _scopes_of_asyncio()() if on_asyncio else CancelScope()
-
-
-@cache
-def _scopes_of_asyncio() -> type[CancelScope]:
-    return type(CancelScope())
-
-
 def _details(error: BaseException | None) -> Any:
     return (None, None, None) if error is None else (type(error), error, error.__traceback__)
 
 
-async def _close(inner: _Inner) -> None:
-    """Run a generator from its `yield` to its end, or leave a context manager, after all has gone well."""
-    if not isinstance(inner, AsyncGeneratorType):
-        await inner.__aexit__(None, None, None)
-        return
+async def _stop(generator: AsyncGeneratorType[Any, None]) -> NoReturn:
     try:
-        await inner.__anext__()
-    except StopAsyncIteration:
-        return
-    try:
-        raise RuntimeError(f"{inner.__qualname__} yielded a second time")
+        raise RuntimeError(f"{generator.__qualname__} yielded a second time")
     finally:
-        await inner.aclose()
+        await generator.aclose()
 
 
-def _as_manager(inner: _Inner) -> Any:
-    # How an exception goes through a generator is contextlib's business, which has every corner of it right.
-    return asynccontextmanager(lambda: inner)() if isinstance(inner, AsyncGeneratorType) else inner
+async def _throw(exception: BaseException, inner: _Inner) -> bool | None:
+    """Leave a dependency with an exception, and tell whether it has made it disappear."""
+    if isinstance(inner, AsyncGeneratorType):
+        if inner.ag_frame is None:  # it has ended already, and so before its `yield`
+            if isinstance(exception, StopAsyncIteration):
+                raise RuntimeError(f"{inner.__qualname__} did not yield") from None
+            return False
+        # How an exception goes through a generator is contextlib's business, which has every corner of it right.
+        inner = _managed(inner)
+    return await inner.__aexit__(type(exception), exception, exception.__traceback__)
+
+
+@asynccontextmanager
+def _managed(generator: AsyncGeneratorType[T, None]) -> AsyncGeneratorType[T, None]:
+    return generator
 
 
 def _chain(new: BaseException, old: BaseException | None, handled: BaseException | None) -> None:
