@@ -7,7 +7,6 @@ cannot see cost nothing.
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
@@ -97,8 +96,7 @@ class Solver:
         """
         if not overrides:
             return self.program
-        visible = overrides[0] if len(overrides) == 1 else ChainMap(*overrides)  # type: ignore[arg-type]  # only read
-        lookup: Overrides = visible.get
+        lookup = overrides[0].get if len(overrides) == 1 else _nearest(overrides)
         for answers, program in self._variants:
             for call, answer in answers:
                 if lookup(call) is not answer:
@@ -125,9 +123,25 @@ class Solver:
         return program
 
 
+def _nearest(overrides: Sequence[Mapping[Any, Any]]) -> Overrides:
+    """What `ChainMap.get` does, in a fraction of its time."""
+
+    def lookup(call: Callable[..., Any]) -> Callable[..., Any] | None:
+        for mapping in overrides:
+            if call in mapping:
+                return mapping.get(call)
+        return None
+
+    return lookup
+
+
 def visible_overrides(providers: Iterable[Any], application: Any = None) -> list[Mapping[Any, Any]]:
     """The override mappings that hold anything: of the providers in their order, then of the application."""
-    found = [overrides for provider in providers if (overrides := provider.dependency_overrides)]
+    found = []
+    for provider in providers:
+        overrides = provider.dependency_overrides
+        if overrides:
+            found.append(overrides)
     overrides = getattr(application, "dependency_overrides", None)
     if overrides:
         found.append(overrides)
