@@ -91,10 +91,9 @@ class PathIndex:
         if path.endswith("\n"):
             # `$` in a regex also matches before one newline at the very end.
             found = list({*found, *self._find(path[:-1])})
-        if len(found) > 1:
-            found.sort()
-        routes = self._routes
-        return [routes[position] for position in found]
+        if len(found) == 1:  # as in most tables for most paths
+            return [self._routes[found[0]]]
+        return [self._routes[position] for position in sorted(found)]
 
     def _find(self, path: str) -> list[int]:
         """The positions of the routes that may match all of the path, unsorted, each once."""

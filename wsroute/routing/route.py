@@ -32,6 +32,9 @@ from wsroute.wire.runtime import RUNTIME
 from wsroute.wire.session import session
 from wsroute.wire.socket import Socket, socket_class
 
+# Looked up for every connection; of an enumeration, that is slow before Python 3.12.
+_FULL = Match.FULL
+
 
 class APIWebSocketRoute(WebSocketRoute):
     """A WebSocket route whose endpoint declares in its signature what it needs.
@@ -263,7 +266,7 @@ class APIWebSocketRoute(WebSocketRoute):
             except ValueError:
                 # What a convertor cannot convert, such as a number of more digits than Python reads, is no such path.
                 return Match.NONE, {}
-        return Match.FULL, {"endpoint": self._call, "path_params": path_params, "route": self}
+        return _FULL, {"endpoint": self._call, "path_params": path_params, "route": self}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as the ASGI application."""
@@ -274,9 +277,10 @@ class APIWebSocketRoute(WebSocketRoute):
         async with application_values((self,)) as state:
             yield state
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve a connection that has been matched."""
-        await self.app(scope, receive, send)
+        # Without `async`, as every coroutine on the way has its part in every message.
+        return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()

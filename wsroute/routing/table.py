@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -16,6 +16,9 @@ from wsroute.routing.paths import route_path
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.standalone import serve_alone
 from wsroute.wire.policy import Policy
+
+# Looked up for every connection; of an enumeration, that is slow before Python 3.12.
+_FULL = Match.FULL
 
 
 class RouteTable(BaseRoute):
@@ -72,11 +75,12 @@ class RouteTable(BaseRoute):
         is_socket = scope["type"] == "websocket"
         if is_socket and not self._checked:
             self.check()
-        if self._index is None:
-            self._index = PathIndex(self.routes)
+        index = self._index
+        if index is None:
+            index = self._index = PathIndex(self.routes)
         path = route_path(scope)
-        partial: tuple[Match, Scope] = Match.NONE, {}
-        for route in self._index.candidates(path):
+        partial: tuple[Match, Scope] | None = None
+        for route in index.candidates(path):
             if type(route) is not APIWebSocketRoute:  # a subclass may have matches() of its own
                 match, child_scope = route.matches(scope)
                 child_scope = {"route": route, **child_scope}
@@ -84,22 +88,22 @@ class RouteTable(BaseRoute):
                 match, child_scope = route.match_path(path, scope)
             else:
                 continue
-            if match is Match.FULL:
+            if match is _FULL:
                 return match, child_scope
-            if match is Match.PARTIAL and partial[0] is Match.NONE:
+            if match is Match.PARTIAL and partial is None:
                 partial = match, child_scope
-        return partial
+        return partial or (Match.NONE, {})
 
     # Serving
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve a connection that has been matched."""
+        # Without `async`, as every coroutine on the way has its part in every message.
         route = scope.get("route")
         if route is self or not isinstance(route, BaseRoute):
             # Whatever matched has not handed on which route it was.
-            await self(scope, receive, send)
-            return
-        await route.handle(scope, receive, send)
+            return self(scope, receive, send)
+        return route.handle(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as the ASGI application."""
