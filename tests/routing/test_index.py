@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Host, Match, Mount, Route, WebSocketRou
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from wsroute.routing.index import PathIndex, decided_by_path_regex
+from wsroute.routing.index import FEW, PathIndex, candidates_in, decided_by_path_regex
 
 Found = tuple[BaseRoute, Match, Scope]
 
@@ -339,6 +339,19 @@ def test_the_index_does_not_change_with_the_table() -> None:
     index = PathIndex(routes)
     routes.clear()
     assert len(index.candidates("/a")) == 1
+
+
+def test_a_few_routes_are_all_asked_and_more_are_looked_up() -> None:
+    routes = sockets(*(f"/{number}/{{x}}" for number in range(FEW)))
+    few = candidates_in(routes)
+    one_more = sockets("/more")[0]
+    more = candidates_in([*routes, one_more])
+    assert list(few("/1/x")) == list(few("/")) == routes
+    assert list(more("/1/x")) == [routes[1]]
+    assert list(more("/more")) == [one_more]
+
+    routes.clear()
+    assert len(few("/1/x")) == FEW
 
 
 # --- Convertors that are not Starlette's own -----------------------------------------------------------------------

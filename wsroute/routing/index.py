@@ -19,6 +19,9 @@ from starlette.types import Scope
 
 from wsroute.routing.paths import literals_of, pattern_of
 
+#: To ask so few routes takes less time than to look for those that may match.
+FEW = 4
+
 _Matches = TypeVar("_Matches", bound=Callable[..., tuple[Match, Scope]])
 
 # Promises belong to functions, not to classes: a subclass that overrides `matches` does not inherit the promise.
@@ -49,6 +52,18 @@ def decided_by_path_regex(matches: _Matches) -> _Matches:
     """
     _DECIDED_BY_PATH_REGEX.add(matches)
     return matches
+
+
+def candidates_in(routes: Sequence[BaseRoute]) -> Callable[[str], Sequence[BaseRoute]]:
+    """A function that gives the routes of a table that may match a path, in order of declaration.
+
+    Args:
+        routes: The table; what is changed in it or its routes afterwards may not show.
+    """
+    table = tuple(routes)
+    if len(table) <= FEW:
+        return lambda path: table
+    return PathIndex(table).candidates
 
 
 class PathIndex:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,7 +11,7 @@ from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
-from wsroute.routing.index import PathIndex
+from wsroute.routing.index import candidates_in
 from wsroute.routing.paths import route_path
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.standalone import serve_alone
@@ -31,7 +31,7 @@ class RouteTable(BaseRoute):
 
     def _forget(self) -> None:
         """The routes have changed."""
-        self._index: PathIndex | None = None
+        self._candidates: Callable[[str], Sequence[BaseRoute]] | None = None
         self._checked = False
 
     @property
@@ -75,12 +75,12 @@ class RouteTable(BaseRoute):
         is_socket = scope["type"] == "websocket"
         if is_socket and not self._checked:
             self.check()
-        index = self._index
-        if index is None:
-            index = self._index = PathIndex(self.routes)
+        candidates = self._candidates
+        if candidates is None:
+            candidates = self._candidates = candidates_in(self.routes)
         path = route_path(scope)
         partial: tuple[Match, Scope] | None = None
-        for route in index.candidates(path):
+        for route in candidates(path):
             if type(route) is not APIWebSocketRoute:  # a subclass may have matches() of its own
                 match, child_scope = route.matches(scope)
                 child_scope = {"route": route, **child_scope}
