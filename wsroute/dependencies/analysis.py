@@ -336,8 +336,7 @@ class Analysis:
 
     def _read_signature(self, call: Callable[..., Any], location: Location) -> _Signature:
         return tuple(
-            (parameter, read_parameter(parameter, location))
-            for parameter in get_signature(call, self.names, location)
+            (parameter, read_parameter(parameter, location)) for parameter in get_signature(call, self.names, location)
         )
 
     def _argument(
