@@ -6,6 +6,8 @@ import copy
 import datetime
 import decimal
 import enum
+import subprocess
+import sys
 import threading
 import uuid
 import warnings
@@ -15,7 +17,18 @@ from functools import partial
 from typing import Annotated, Any, Literal, NewType, Optional
 
 import pytest
-from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, BeforeValidator, Field, Json, RootModel
+from annotated_types import Gt
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    Json,
+    RootModel,
+    TypeAdapter,
+)
 from typing_extensions import TypeAliasType
 
 from tests.handshakes import Fault, Headers, endpoint_asking_for, faults, faults_of, handshake, value_of
@@ -30,7 +43,10 @@ from wsroute import (
     Query,
     WebSocketRequestValidationError,
 )
+from wsroute.dependencies.fields import make_field
+from wsroute.dependencies.markers import ParamMarker
 from wsroute.exceptions import Location
+from wsroute.params import REQUIRED
 
 AS_JSON = Json()  # type: ignore[type-arg]  # an alias for type checkers, a class that is called at run time
 
@@ -686,3 +702,34 @@ def test_a_declaration_that_cannot_work_is_refused(annotation: Any, problem: str
 
 def test_metadata_that_cannot_be_hashed_is_no_trouble() -> None:
     assert value_of(Annotated[list[int], Query(), ["unhashable"]], "/?x=1") == [1]
+
+
+# Schemas
+
+
+@pytest.mark.parametrize("default", [REQUIRED, None, 1])
+@pytest.mark.parametrize("annotation", [str, int, float, bool, bytes])
+def test_the_schema_of_a_simple_type_is_the_one_that_pydantic_makes(annotation: Any, default: Any) -> None:
+    field = make_field("it", annotation, ParamMarker("query"), default, (), Location())
+    assert field.schema == TypeAdapter(field.item).core_schema
+
+
+@pytest.mark.parametrize(("annotation", "metadata"), [(int | None, ()), (int, (Gt(0),))])
+def test_the_schema_of_any_other_type_is_for_pydantic_to_make(annotation: Any, metadata: tuple[Any, ...]) -> None:
+    assert make_field("it", annotation, ParamMarker("query"), REQUIRED, metadata, Location()).schema is None
+
+
+def test_most_of_pydantic_is_loaded_only_when_a_declaration_needs_it() -> None:
+    code = """
+import sys
+from typing import Annotated
+from wsroute import APIWebSocketRoute, Header, WebSocket
+
+async def endpoint(websocket: WebSocket, room: int, x_token: Annotated[str, Header()], q: str = "") -> None: ...
+
+route = APIWebSocketRoute("/{room}", endpoint)
+assert route.source
+print("pydantic.main" in sys.modules, "pydantic.type_adapter" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, get_origin
 from weakref import WeakKeyDictionary
 
@@ -74,6 +73,8 @@ Given: TypeAlias = Special | DependsMarker
 class Undecided(Exception):
     """Declaration only: what the tree looks like depends on something that is not known yet."""
 
+_NO_PROVIDERS = Providers()
+
 
 class _Place(NamedTuple):
     """Where in the tree a callable stands.
@@ -91,11 +92,10 @@ class _Place(NamedTuple):
     is_endpoint: bool = False
 
 
-@dataclass(slots=True)
 class Analysis:
     """Builds one tree.
 
-    Attributes:
+    Args:
         path: The whole path of the route, as far as it is known.
         names: Where names local to functions are found.
         overrides: Looked up for every dependency, never for the endpoint.
@@ -103,17 +103,22 @@ class Analysis:
         providers: What the levels above the endpoint, and its own, provide by name.
     """
 
-    path: str
-    names: LocalNames = field(default_factory=LocalNames)
-    overrides: Overrides | None = None
-    final: bool = True
-    providers: Providers = Providers()
-    _nodes: dict[Hashable, Dependant] = field(default_factory=dict)
-    _path_names: frozenset[str] = field(init=False)
-    _left_open: bool = False
-
-    def __post_init__(self) -> None:
-        self._path_names = path_names(self.path)
+    def __init__(
+        self,
+        path: str,
+        names: LocalNames | None = None,
+        overrides: Overrides | None = None,
+        final: bool = True,
+        providers: Providers = _NO_PROVIDERS,
+    ) -> None:
+        self.path = path
+        self.names = names or LocalNames()
+        self.overrides = overrides
+        self.final = final
+        self.providers = providers
+        self._nodes: dict[Hashable, Dependant] = {}
+        self._path_names = path_names(path)
+        self._left_open = False
 
     def endpoint(
         self,

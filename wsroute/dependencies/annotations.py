@@ -1,4 +1,7 @@
-"""Questions about annotations: what fits into a string, what takes several, and which model is it?"""
+"""Questions about annotations: what fits into a string, what takes several, and which model is it?
+
+pydantic is imported where it is asked, since the simple types that most parameters have need none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, NewType, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NewType, Union, get_args, get_origin
 
-from pydantic import BaseModel, Json, RootModel
 from starlette.datastructures import UploadFile
 from typing_extensions import is_typeddict
 
 from wsroute.dependencies.signature import without_alias
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _SEQUENCES = (list, set, frozenset, tuple, deque, Sequence, Set)
 _STRINGS = (str, bytes, bytearray)
@@ -38,6 +43,8 @@ def is_scalar(annotation: Any) -> bool:
         return True
     if is_dataclass(plain) or is_typeddict(plain) or plain in _LAZY:
         return False
+    from pydantic import BaseModel
+
     return not (takes_several(plain) or issubclass(plain, (BaseModel, Mapping, UploadFile)))
 
 
@@ -80,6 +87,8 @@ def model_of(annotation: Any) -> type[BaseModel] | None:
 
 def is_model(annotation: Any) -> bool:
     """Whether it is a pydantic model that has fields to be filled by name."""
+    from pydantic import BaseModel, RootModel
+
     return isinstance(annotation, type) and issubclass(annotation, BaseModel) and not issubclass(annotation, RootModel)
 
 
@@ -101,6 +110,8 @@ def unwrap(annotation: Any) -> tuple[Any, bool]:
 
 def is_json(metadata: Iterable[Any]) -> bool:
     """Whether pydantic's `Json` is among the metadata: the value is one string, whatever its type."""
+    from pydantic import Json
+
     return any(entry is Json or type(entry) is Json for entry in metadata)
 
 

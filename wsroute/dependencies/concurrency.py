@@ -1,4 +1,7 @@
-"""What generated code needs at run time: worker threads, and limits of how many connections use a declaration."""
+"""What generated code needs at run time: worker threads, and limits of how many connections use a declaration.
+
+anyio loads limiters and semaphores when somebody first asks for them. Nobody does here before a connection comes.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from anyio import CancelScope, CapacityLimiter, Semaphore, get_cancelled_exc_class, to_thread
+import anyio
+from anyio import CancelScope, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import RunVar
 
 from wsroute.dependencies.callables import Form
 from wsroute.params import ConcurrencyLimit
 
-_semaphores: RunVar[WeakKeyDictionary[ConcurrencyLimit, Semaphore]] = RunVar("wsroute_semaphores")
+_semaphores: RunVar[WeakKeyDictionary[ConcurrencyLimit, anyio.Semaphore]] = RunVar("wsroute_semaphores")
 
 
 class _ThreadCall:
@@ -55,7 +59,7 @@ class _ThreadCall:
             with CancelScope(shield=True):
                 # A limiter of its own: with all threads of the pool waiting for what this one gives back, nobody
                 # would go on.
-                return await to_thread.run_sync(self, limiter=CapacityLimiter(1))
+                return await to_thread.run_sync(self, limiter=anyio.CapacityLimiter(1))
         except BaseException:
             await self._finish()
             raise
@@ -74,7 +78,7 @@ class _ThreadCall:
     async def _finish(self) -> None:
         while not self._done:
             with suppress(get_cancelled_exc_class()), CancelScope(shield=True):
-                await to_thread.run_sync(self, limiter=CapacityLimiter(1))
+                await to_thread.run_sync(self, limiter=anyio.CapacityLimiter(1))
 
 
 async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
@@ -132,23 +136,23 @@ class InlineContext:
         return self._manager.__exit__(kind, exception, traceback)
 
 
-def limiter_of(limit: Any) -> Callable[[], Semaphore]:
+def limiter_of(limit: Any) -> Callable[[], anyio.Semaphore]:
     """A function that gives the semaphore of one declaration in the running event loop.
 
     Args:
         limit: Ours, or FastAPI's own object, so that HTTP routes and sockets share one limit.
     """
     if not isinstance(limit, ConcurrencyLimit):
-        get_semaphore: Callable[[], Semaphore] = limit.get_semaphore
+        get_semaphore: Callable[[], anyio.Semaphore] = limit.get_semaphore
         return get_semaphore
 
-    def semaphore() -> Semaphore:
+    def semaphore() -> anyio.Semaphore:
         semaphores = _semaphores.get(None)
         if semaphores is None:
             semaphores = WeakKeyDictionary()
             _semaphores.set(semaphores)
         if limit not in semaphores:
-            semaphores[limit] = Semaphore(limit.size)
+            semaphores[limit] = anyio.Semaphore(limit.size)
         return semaphores[limit]
 
     return semaphore

@@ -11,8 +11,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, get_origin
 
-from pydantic import BaseModel
-
 from wsroute.exceptions import InvalidParameterError, Location
 
 #: What both call the class of their placeholders.
@@ -42,8 +40,11 @@ def default_of(parameter: inspect.Parameter, call: Callable[..., Any], location:
     if default is not None and type(default).__name__ != _PLACEHOLDER:
         return default
     owner = _owner_of(call)
-    if default is None and getattr(owner, "__init__", None) is not BaseModel.__init__:
-        return None  # which pydantic before 2.8 shows for a factory of a model
+    if default is None:
+        from pydantic import BaseModel  # most of pydantic, which few signatures need
+
+        if getattr(owner, "__init__", None) is not BaseModel.__init__:
+            return None  # which pydantic before 2.8 shows for a factory of a model
     field = _field_of(owner, parameter.name)
     if getattr(field, "default_factory_takes_validated_data", False):
         raise InvalidParameterError(

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from wsroute.dependencies.defaults import DefaultFactory
 from wsroute.dependencies.markers import ParamMarker
 from wsroute.exceptions import InvalidParameterError, Location
 from wsroute.params import REQUIRED
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
 
 #: Values that no one can change, which need no copy for each connection.
 _IMMUTABLE = (NoneType, str, bytes, int, float, complex, bool, enum.Enum)
@@ -34,7 +36,11 @@ class Fallback:
     is_validated: bool
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_default_schema(handler(source), validate_default=self.is_validated, **self.settings)
+        return self.around(handler(source))
+
+    def around(self, schema: CoreSchema) -> CoreSchema:
+        """The schema of the value that is sent, with this one for a value that is not."""
+        return core_schema.with_default_schema(schema, validate_default=self.is_validated, **self.settings)
 
 
 def fallback_of(marker: ParamMarker, default: Any, location: Location) -> Fallback | None:

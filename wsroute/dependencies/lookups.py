@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import AliasChoices, AliasPath, BaseModel
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from wsroute.dependencies.annotations import is_json, takes_several
 from wsroute.dependencies.sources import Grouped
 from wsroute.params import Source
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 #: "Not sent": pydantic puts the default in its place.
 UNSET: Any = PydanticUndefined
@@ -152,12 +154,14 @@ def wire_names(name: str, alias: Any, source: Source, *, convert_underscores: bo
 
 
 def _of_alias(alias: Any) -> tuple[Lookup, ...]:
+    if isinstance(alias, str):
+        return (Lookup(alias, alias, alias),)
+    from pydantic import AliasChoices
+
     if isinstance(alias, AliasChoices):
         return tuple(lookup for choice in alias.choices for lookup in _of_alias(choice))
-    if isinstance(alias, AliasPath):
-        first, *steps = alias.path
-        return (Lookup(str(first), str(first), str(first), tuple(steps)),)
-    return (Lookup(alias, alias, alias),)
+    first, *steps = alias.path  # an AliasPath
+    return (Lookup(str(first), str(first), str(first), tuple(steps)),)
 
 
 def _of_field(

@@ -81,9 +81,10 @@ class BodyMarker(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class InjectsMarker:
     """An `Injects`: a level has to provide the value by name."""
+
+    __slots__ = ()
 
 
 #: What decides where a value comes from.

@@ -196,7 +196,7 @@ def check_needs_no_marker(name: str, read: Read, where: Location) -> None:
     Raises:
         InvalidParameterError: It is not.
     """
-    if is_json(read.metadata) or is_scalar(read.type):
+    if is_scalar(read.type) or is_json(read.metadata):
         return
     shown = type_name(read.type)
     in_query = "Query()" if model_of(read.type) or takes_scalars(read.type) else "Json, Query()"
