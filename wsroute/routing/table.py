@@ -1,4 +1,4 @@
-"""Several routes as one: found by an index, and served as a route of Starlette or as an ASGI application."""
+"""Several routes as one: found by their paths, and served as a route of Starlette or as an ASGI application."""
 
 from __future__ import annotations
 
