@@ -26,7 +26,8 @@ from tests.dependencies.trees import RUN, RUNTIME, FakeSocket, Run
 from wsroute import BackgroundTasks, Cookie, Depends, Header, Query, Security, SecurityScopes
 from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.compiler import Compiled, compile_plan, compile_solver
-from wsroute.dependencies.plan import RESERVED, SOCKET, make_plan
+from wsroute.dependencies.planner import RESERVED, make_plan
+from wsroute.dependencies.steps import SOCKET
 from wsroute.exceptions import WebSocketRequestValidationError
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ from tests.dependencies.trees import RUNTIME
 from wsroute import Depends
 from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.compiler import compile_plan, compile_solver
-from wsroute.dependencies.plan import make_plan
+from wsroute.dependencies.planner import make_plan
 
 GOLDEN = Path(__file__).with_name("golden")
 

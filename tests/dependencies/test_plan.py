@@ -13,7 +13,9 @@ from starlette.websockets import WebSocket
 from wsroute import BackgroundTasks, Depends, Query, Security, SecurityScopes
 from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.models import Dependant, Special
-from wsroute.dependencies.plan import Plan, Step, hops, make_plan, websocket_class
+from wsroute.dependencies.plan import Plan
+from wsroute.dependencies.planner import make_plan, websocket_class
+from wsroute.dependencies.steps import Step, hops
 from wsroute.exceptions import InvalidParameterError
 
 

@@ -73,6 +73,7 @@ Given: TypeAlias = Special | DependsMarker
 class Undecided(Exception):
     """Declaration only: what the tree looks like depends on something that is not known yet."""
 
+
 _NO_PROVIDERS = Providers()
 
 

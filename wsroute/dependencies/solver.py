@@ -15,7 +15,8 @@ from typing import Any, cast
 from wsroute.dependencies.analysis import Overrides
 from wsroute.dependencies.compiler import Compiled, Runtime, compile_plan, compile_solver
 from wsroute.dependencies.models import Dependant
-from wsroute.dependencies.plan import Plan, make_plan, websocket_class
+from wsroute.dependencies.plan import Plan
+from wsroute.dependencies.planner import make_plan, websocket_class
 
 #: Variants that are kept for one route. Tests set fresh closures as overrides: without a bound all would stay alive.
 MAX_VARIANTS = 8
