@@ -41,7 +41,6 @@ from wsroute.dependencies.signature import (
     POSITIONAL_ONLY,
     VAR_KINDS,
     LocalNames,
-    Parameter,
     Unresolved,
     get_signature,
 )
@@ -55,7 +54,7 @@ from wsroute.exceptions import (
 
 _PATH_NAMES = re.compile(r"{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(?::[^}]*)?}")
 
-_Signature: TypeAlias = tuple[tuple[Parameter, Read], ...]
+_Signature: TypeAlias = tuple[Read, ...]
 
 #: Shared by all nodes: each empty set would be one of its own.
 _NO_NAMES: frozenset[str] = frozenset()
@@ -268,8 +267,8 @@ class Analysis:
         signature = self._signature(call, location)
         ran = [self._dependency(effect, None, location, place._replace(reach=None)) for effect in effects]
         arguments: list[Argument] = [*self._given(given, signature, location, place)] if given else []
-        for parameter, read in signature[len(given) :]:
-            argument = self._argument(parameter, read, location, place)
+        for read in signature[len(given) :]:
+            argument = self._argument(read, location, place)
             if argument is not None:
                 arguments.append(argument)
         node = self._assemble(call, marker, name, location, tuple(arguments), tuple(ran), signature)
@@ -283,9 +282,9 @@ class Analysis:
     ) -> tuple[Argument, ...]:
         """The leading parameters of a method, which get what they get whatever they are called."""
         leading = signature[: len(given)]
-        if len(leading) < len(given) or any(parameter.kind not in BY_POSITION for parameter, _ in leading):
+        if len(leading) < len(given) or any(read.kind not in BY_POSITION for read in leading):
             names = ", ".join("self" if isinstance(item, DependsMarker) else item.value for item in given)
-            found = ", ".join(parameter.name for parameter, _ in signature)
+            found = ", ".join(read.name for read in signature)
             raise InvalidParameterError(
                 location,
                 problem=f"it takes ({found})",
@@ -293,10 +292,10 @@ class Analysis:
                 remedy=f"declare them as ({names}, ...)",
             )
         return tuple(
-            self._dependency(item, parameter.name, location.at(parameter.name), place, Reach())
+            self._dependency(item, read.name, location.at(read.name), place, Reach())
             if isinstance(item, DependsMarker)
-            else given_param(item, parameter, read, location.at(parameter.name))
-            for item, (parameter, read) in zip(given, leading, strict=True)
+            else given_param(item, read, location.at(read.name))
+            for item, read in zip(given, leading, strict=True)
         )
 
     def _assemble(
@@ -317,7 +316,7 @@ class Analysis:
             path=self.path,
             arguments=arguments,
             effects=effects,
-            positional_only=frozenset([one.name for one, _ in signature if one.kind is POSITIONAL_ONLY]) or _NO_NAMES,
+            positional_only=frozenset([read.name for read in signature if read.kind is POSITIONAL_ONLY]) or _NO_NAMES,
             form=form,
             threaded=_runs_in_thread(call, form, marker.threadpool),
             use_cache=marker.use_cache,
@@ -336,50 +335,42 @@ class Analysis:
             return self._read_signature(call, location)
         if known is None:
             known = self._read_signature(call, location)
-            if not any(parameter.missing for parameter, _ in known):
+            if not any(read.missing for read in known):
                 _signatures[call] = known
         return known
 
     def _read_signature(self, call: Callable[..., Any], location: Location) -> _Signature:
-        return tuple(
-            (parameter, read_parameter(parameter, location)) for parameter in get_signature(call, self.names, location)
-        )
+        return tuple(read_parameter(parameter, location) for parameter in get_signature(call, self.names, location))
 
-    def _argument(
-        self,
-        parameter: Parameter,
-        read: Read,
-        location: Location,
-        place: _Place,
-    ) -> Argument | None:
-        where = location.at(parameter.name)
-        if parameter.kind in VAR_KINDS:
+    def _argument(self, read: Read, location: Location, place: _Place) -> Argument | None:
+        where = location.at(read.name)
+        if read.kind in VAR_KINDS:
             return None
         if isinstance(read.marker, DependsMarker):
-            marker = self._named(read.marker, read.type, parameter, where)
-            return None if marker is None else self._dependency(marker, parameter.name, where, place)
-        special = None if parameter.missing else specials.find(parameter.name, read.type, parameter.annotation)
+            marker = self._named(read.marker, read, where)
+            return None if marker is None else self._dependency(marker, read.name, where, place)
+        special = None if read.missing else specials.find(read.name, read.type, read.written)
         if special is not None:
-            return special_param(special, parameter.name, read, where, is_endpoint=place.is_endpoint)
+            return special_param(special, read, where, is_endpoint=place.is_endpoint)
         if read.marker is None or isinstance(read.marker, InjectsMarker):
-            provided = self._provided(parameter, read, where, place)
+            provided = self._provided(read, where, place)
             if provided is not None or isinstance(read.marker, InjectsMarker):
                 return provided
-        if parameter.missing:
-            self._unresolved(parameter.missing, where)
+        if read.missing:
+            self._unresolved(read.missing, where)
             return None
-        return self._field(parameter, read, where, place)
+        return self._field(read, where, place)
 
-    def _provided(self, parameter: Parameter, read: Read, where: Location, place: _Place) -> Dependant | None:
+    def _provided(self, read: Read, where: Location, place: _Place) -> Dependant | None:
         """What a level provides under the name of a parameter, if one does."""
-        found = None if place.reach is None else self.providers.find(parameter.name, place.reach)
+        found = None if place.reach is None else self.providers.find(read.name, place.reach)
         if found is None:
             if isinstance(read.marker, InjectsMarker):
-                self._not_provided(parameter.name, where, place)
+                self._not_provided(read.name, where, place)
             return None
         level, marker = found
-        value = self._dependency(marker, parameter.name, where, place, Reach(parameter.name, level))
-        validate = None if parameter.missing else validator_of(read.type, read.metadata, where)
+        value = self._dependency(marker, read.name, where, place, Reach(read.name, level))
+        validate = None if read.missing else validator_of(read.type, read.metadata, where)
         return value if validate is None else self._validated(value, validate)
 
     def _validated(self, value: Dependant, validate: Callable[[Any], Any]) -> Dependant:
@@ -411,37 +402,35 @@ class Analysis:
             where, problem=problem, expected=f"a provider of {name!r} at one of the levels", remedy=remedy
         )
 
-    def _named(
-        self, marker: DependsMarker, annotation: Any, parameter: Parameter, where: Location
-    ) -> DependsMarker | None:
+    def _named(self, marker: DependsMarker, read: Read, where: Location) -> DependsMarker | None:
         """The marker with the annotation put in where it names no dependency."""
         if isinstance(marker.dependency, Unresolved):
             self._unresolved((marker.dependency.name,), where)
             return None
         if marker.dependency is not None:
             return marker
-        if parameter.missing:
-            self._unresolved(parameter.missing, where)
+        if read.missing:
+            self._unresolved(read.missing, where)
             return None
-        plain = get_origin(annotation) or annotation
-        if parameter.annotation is EMPTY or is_union(annotation) or not isinstance(plain, type):
+        plain = get_origin(read.type) or read.type
+        if read.written is EMPTY or is_union(read.type) or not isinstance(plain, type):
             raise InvalidParameterError(
                 where,
                 problem="Depends() names no dependency, and the annotation is no class",
                 expected="a callable in Depends(...), or a class as the annotation",
-                remedy=f"write Depends(your_dependency), or annotate {parameter.name!r} with the class to construct",
+                remedy=f"write Depends(your_dependency), or annotate {read.name!r} with the class to construct",
             )
-        return marker._replace(dependency=annotation)
+        return marker._replace(dependency=read.type)
 
-    def _field(self, parameter: Parameter, read: Read, where: Location, place: _Place) -> ParamField | None:
-        in_path = parameter.name in self._path_names
-        marker = param_marker(parameter.name, read, where, path=self.path, in_path=in_path).saying(read.metadata)
-        default = default_of(parameter.name, read, marker, where, is_endpoint=place.is_endpoint)
+    def _field(self, read: Read, where: Location, place: _Place) -> ParamField | None:
+        in_path = read.name in self._path_names
+        marker = param_marker(read, where, path=self.path, in_path=in_path).saying(read.metadata)
+        default = default_of(read, marker, where, is_endpoint=place.is_endpoint)
         annotation = Any if read.type is EMPTY else read.type
         try:
             if read.marker is None and not in_path:
-                check_needs_no_marker(parameter.name, read, where)
-            return make_field(parameter.name, annotation, marker, default, read.metadata, where)
+                check_needs_no_marker(read, where)
+            return make_field(read.name, annotation, marker, default, read.metadata, where)
         except InvalidParameterError:
             if self.final or in_path or read.marker is not None or place.reach is None:
                 raise

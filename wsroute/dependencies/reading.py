@@ -35,6 +35,12 @@ _INFERRED: Mapping[Source, ParamMarker] = {"path": ParamMarker("path"), "query":
 class Read(NamedTuple):
     """A parameter with its `Annotated` taken apart."""
 
+    name: str
+    kind: Any
+    #: The names in its annotation that could not be found.
+    missing: tuple[str, ...]
+    #: Its whole annotation; `EMPTY` if there is none.
+    written: Any
     type: Any
     marker: AnyMarker | None
     #: In its order, and field markers read.
@@ -53,7 +59,8 @@ def read_parameter(parameter: Parameter, location: Location) -> Read:
     Raises:
         InvalidParameterError: Its marker contradicts another one, or stands where none can.
     """
-    read = _taken_apart(parameter, location)
+    taken_apart = _take_apart(parameter, location)
+    read = Read(parameter.name, parameter.kind, parameter.missing, parameter.annotation, *taken_apart)
     if read.marker is not None and parameter.kind in VAR_KINDS:
         raise InvalidParameterError(
             location.at(parameter.name),
@@ -64,13 +71,14 @@ def read_parameter(parameter: Parameter, location: Location) -> Read:
     return read
 
 
-def _taken_apart(parameter: Parameter, location: Location) -> Read:
+def _take_apart(parameter: Parameter, location: Location) -> tuple[Any, AnyMarker | None, tuple[Any, ...], Any]:
+    """The last four attributes of `Read`."""
     annotation = parameter.annotation
     metadata: list[Any] = []
     if get_origin(annotation) is Annotated:
         annotation, *metadata = get_args(annotation)
     elif parameter.default is EMPTY:
-        return Read(annotation, None, (), EMPTY)
+        return annotation, None, (), EMPTY
     entries = [_read_called(entry, parameter, location) or entry for entry in metadata]
     markers = [entry for entry in entries if isinstance(entry, AnyMarker)]
     rest = tuple(entry for entry in entries if not isinstance(entry, (DependsMarker, InjectsMarker, BodyMarker)))
@@ -84,7 +92,7 @@ def _taken_apart(parameter: Parameter, location: Location) -> Read:
         )
     if default is None:
         # As in FastAPI, the last one wins: an alias may be refined by wrapping it in another Annotated.
-        return Read(annotation, markers[-1] if markers else None, rest, parameter.default)
+        return annotation, markers[-1] if markers else None, rest, parameter.default
     if not isinstance(default, AnyMarker):
         raise InvalidParameterError(
             location.at(parameter.name),
@@ -93,9 +101,9 @@ def _taken_apart(parameter: Parameter, location: Location) -> Read:
             remedy=f"write Query() for Field(), or {parameter.name}: Annotated[..., Field(...)]",
         )
     if not isinstance(default, ParamMarker):
-        return Read(annotation, default, rest, EMPTY)
+        return annotation, default, rest, EMPTY
     written = EMPTY if default.default is REQUIRED else default.default
-    return Read(annotation, default, (*rest, replace(default, default=REQUIRED)), written)
+    return annotation, default, (*rest, replace(default, default=REQUIRED)), written
 
 
 def _read_called(value: Any, parameter: Parameter, location: Location) -> AnyMarker | FieldMarker | None:
@@ -111,9 +119,7 @@ def _read_called(value: Any, parameter: Parameter, location: Location) -> AnyMar
     return marker
 
 
-def special_param(
-    special: specials.Found, name: str, read: Read, where: Location, *, is_endpoint: bool
-) -> SpecialParam:
+def special_param(special: specials.Found, read: Read, where: Location, *, is_endpoint: bool) -> SpecialParam:
     """The parameter that gets something of the connection itself.
 
     Raises:
@@ -142,22 +148,22 @@ def special_param(
         )
     if special.special is Special.REQUEST and (read.default is None or special.optional):
         # "Is this HTTP?" is what such a parameter asks in a dependency for both worlds; the answer is no.
-        return SpecialParam(name, Special.NONE, NoneType)
-    return SpecialParam(name, special.special, special.cls)
+        return SpecialParam(read.name, Special.NONE, NoneType)
+    return SpecialParam(read.name, special.special, special.cls)
 
 
-def given_param(special: Special, parameter: Parameter, read: Read, where: Location) -> SpecialParam:
+def given_param(special: Special, read: Read, where: Location) -> SpecialParam:
     """A leading parameter of a method, which gets something whatever it is called.
 
     The first one may be annotated as what the connection is to be seen as: a subclass of WebSocket, or a Request.
     """
-    found = None if parameter.missing else specials.find(parameter.name, read.type, parameter.annotation)
+    found = None if read.missing else specials.find(read.name, read.type, read.written)
     if special is Special.WEBSOCKET and found and found.special in (Special.WEBSOCKET, Special.REQUEST):
-        return special_param(found, parameter.name, read, where, is_endpoint=False)
-    return SpecialParam(parameter.name, special, WebSocket if special is Special.WEBSOCKET else object)
+        return special_param(found, read, where, is_endpoint=False)
+    return SpecialParam(read.name, special, WebSocket if special is Special.WEBSOCKET else object)
 
 
-def param_marker(name: str, read: Read, where: Location, *, path: str, in_path: bool) -> ParamMarker:
+def param_marker(read: Read, where: Location, *, path: str, in_path: bool) -> ParamMarker:
     """The marker of a parameter that the handshake fills, given or inferred.
 
     Raises:
@@ -184,13 +190,13 @@ def param_marker(name: str, read: Read, where: Location, *, path: str, in_path: 
         raise InvalidParameterError(
             where,
             problem=f"{marker.source.title()}() on a name of the path",
-            expected=f"Path(), since the path {path!r} has {{{name}}}",
+            expected=f"Path(), since the path {path!r} has {{{read.name}}}",
             remedy="use Path(), or rename the parameter and give it alias=",
         )
     return marker
 
 
-def check_needs_no_marker(name: str, read: Read, where: Location) -> None:
+def check_needs_no_marker(read: Read, where: Location) -> None:
     """Check that a parameter without a marker is one that a query string can carry.
 
     Raises:
@@ -202,7 +208,7 @@ def check_needs_no_marker(name: str, read: Read, where: Location) -> None:
     in_query = "Query()" if model_of(read.type) or takes_scalars(read.type) else "Json, Query()"
     raise InvalidParameterError(
         where,
-        problem=f"{name!r} is {shown} and carries no marker",
+        problem=f"{read.name!r} is {shown} and carries no marker",
         expected="a marker, since only scalars are read from the query string by themselves, and a handshake has no "
         "body",
         remedy=f"write Annotated[{shown}, {in_query}] to read it from the query string, or "
@@ -210,7 +216,7 @@ def check_needs_no_marker(name: str, read: Read, where: Location) -> None:
     )
 
 
-def default_of(name: str, read: Read, marker: ParamMarker, where: Location, *, is_endpoint: bool) -> Any:
+def default_of(read: Read, marker: ParamMarker, where: Location, *, is_endpoint: bool) -> Any:
     """What stands in for a parameter that was not sent, or `REQUIRED`.
 
     Raises:
@@ -222,7 +228,7 @@ def default_of(name: str, read: Read, marker: ParamMarker, where: Location, *, i
                 where,
                 problem="a default inside of Annotated",
                 expected="the default after the annotation, where Python puts it",
-                remedy=f"write {name}: Annotated[...] = {show(entry.default)}",
+                remedy=f"write {read.name}: Annotated[...] = {show(entry.default)}",
             )
     default = REQUIRED if read.default is EMPTY or read.default is ... else read.default
     if default is not REQUIRED and marker.default_factory is not None:
@@ -239,7 +245,7 @@ def default_of(name: str, read: Read, marker: ParamMarker, where: Location, *, i
         return REQUIRED
     raise InvalidParameterError(
         where,
-        problem=f"the path parameter {name!r} has a default",
+        problem=f"the path parameter {read.name!r} has a default",
         expected="none: without it the path does not match, so it is always there",
         remedy="remove the default, or add a route for the path without it",
     )

@@ -139,7 +139,8 @@ class APIWebSocketRoute(WebSocketRoute):
         self._call = endpoint
         self._given = given
         self._own_name = name
-        self._location = Location(folded.path, (describe(endpoint),))
+        same = like if like is not None and like.path == folded.path else None
+        self._location: Location = same._location if same else Location(folded.path, (describe(endpoint),))
         self._providers = folded.providers
         self._policy = folded.policy
         self._declared: Dependant | None = None
@@ -149,8 +150,9 @@ class APIWebSocketRoute(WebSocketRoute):
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
         self.app = self._serve_behind if folded.middleware else self._serve
-        known = None if like is None or like.path != folded.path else like._compiled_path
-        self._compiled_path: CompiledPath = known or compile_route_path(folded.path, self._location)
+        self._compiled_path: CompiledPath = (
+            same._compiled_path if same else compile_route_path(folded.path, self._location)
+        )
         self.path_format, self.param_convertors = self._compiled_path.format, self._compiled_path.convertors
 
     @property
