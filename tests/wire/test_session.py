@@ -13,14 +13,17 @@ from typing import Any, Literal
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from tests.asgi import Peer
-from wsroute.exceptions import WebSocketRequestValidationError
+from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
+from wsroute.wire.handlers import HandlerTable
 from wsroute.wire.session import Policy, finish, run_background, session
 from wsroute.wire.socket import Socket, socket_class
 
@@ -794,7 +797,7 @@ async def test_a_bug_in_a_handler_takes_the_place_of_the_exception(accept: bool)
         raise LookupError
 
     cause = WebSocketException(4001)
-    peer = Peer(scope=handlers({WebSocketException: handler, LookupError: pytest.fail}))
+    peer = Peer(scope=handlers({WebSocketException: handler}))
     with pytest.raises(LookupError) as caught:
         await serve(peer, raising(cause, accept=accept))
     assert caught.value.__context__ is cause
@@ -934,3 +937,58 @@ async def test_the_states_are_exact_at_the_end() -> None:
         WebSocketState.CONNECTED,
         WebSocketState.DISCONNECTED,
     )
+
+
+@pytest.mark.parametrize("accept", [False, True])
+async def test_what_a_handler_raises_is_logged_where_the_application_would_handle_it_after_the_end(
+    accept: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised = LookupError("raised by the handler")
+    calls: list[Exception] = []
+
+    async def of_application(websocket: WebSocket, exc: Exception) -> None:
+        calls.append(exc)
+        await websocket.close()
+
+    def of_level(websocket: WebSocket, exc: Exception) -> None:
+        raise raised
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        policy = Policy(handlers=(HandlerTable({ValueError: of_level}, {}),))
+        await session(Socket(scope, receive, send), raising(ValueError(), accept=accept), policy)
+
+    route = WebSocketRoute("/", endpoint)
+    # A callable that is no function is an ASGI application to Starlette, which adds nothing around it.
+    route.app = endpoint
+    peer = Peer()
+    await peer.serve(Starlette(routes=[route], exception_handlers={LookupError: of_application}))
+
+    assert calls == []
+    if accept:
+        assert peer.closed == (1011, "Internal Server Error")
+    else:
+        assert peer.denial is not None
+        assert peer.denial.status == 500
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[1] is raised
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_to_swallow_what_only_says_that_the_connection_has_ended_is_no_bug(ended: bool) -> None:
+    async def run(websocket: Socket) -> None:
+        await websocket.accept()
+        if ended:
+            await websocket.close(4000)
+        try:
+            await websocket.send({"type": "websocket.accept"})
+        except RuntimeError as error:
+            raise SwallowedExceptionError("endpoint") from error
+
+    peer = Peer()
+    if ended:
+        await serve(peer, run)
+        assert peer.closed == (4000, "")
+    else:
+        with pytest.raises(SwallowedExceptionError):
+            await serve(peer, run)

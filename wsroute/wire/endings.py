@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.websockets import WebSocketDisconnect
 
-from wsroute.exceptions import WebSocketRequestValidationError
+from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
 from wsroute.wire.frames import sendable_code, sendable_status
 from wsroute.wire.handshake import status_phrase
 from wsroute.wire.socket import StateError
@@ -105,8 +105,11 @@ def essence(exc: Exception, *, ended: bool) -> Exception:
 def is_departure(exc: Exception, *, ended: bool) -> bool:
     """Whether an exception only says that the connection has ended.
 
-    Using a WebSocket after its end is no more than that: who serves one can't always know that it has ended.
+    Using a WebSocket after its end is no more than that: who serves one can't always know that it has ended. Nor is it
+    a mistake to swallow an exception that says no more.
     """
+    if isinstance(exc, SwallowedExceptionError) and isinstance(exc.__cause__, Exception):
+        exc = exc.__cause__
     return isinstance(exc, WebSocketDisconnect) or (ended and isinstance(exc, StateError))
 
 

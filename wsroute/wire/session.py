@@ -87,16 +87,27 @@ async def _handle(websocket: Socket, exc: Exception) -> bool:
     if not (websocket.ended and (isinstance(exc, StateError) or websocket.has_inner_session)):
         handler = find_handler(websocket.ending_policy.handlers, websocket.scope, exc)
     if handler is None:
-        return await _end_after(websocket, exc)
+        return await _end_after(websocket, exc) and _can_be_raised_on(websocket, exc)
     try:
         response = await call_handler(handler, websocket, exc)
     except Exception as raised:
-        if await _end_after(websocket, essence(raised, ended=websocket.ended)):
+        if await _end_after(websocket, essence(raised, ended=websocket.ended)) and _can_be_raised_on(websocket, raised):
             raise
         return False
     if isinstance(response, Response) and _takes_denials(websocket):
         await _attempt(_deny(websocket, response))
     await _end_after(websocket, exc)
+    return False
+
+
+def _can_be_raised_on(websocket: Socket, exc: Exception) -> bool:
+    """Whether a bug reaches the server's log by being raised on; else it is logged here.
+
+    It does not where the application has a handler for it: Starlette would call that for a connection that has ended.
+    """
+    if find_handler((), websocket.scope, exc) is None:
+        return True
+    logger.error("%s: an exception when the connection had ended", websocket.scope["path"], exc_info=exc)
     return False
 
 
