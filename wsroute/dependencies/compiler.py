@@ -252,7 +252,7 @@ class _PlanWriter:
         for hop in hops(steps):
             match hop:
                 case (Check() as check,):
-                    self._write_check(check)
+                    self._write_check(check, ends=ends)
                 case (Step() as step,):
                     self._write_step(step)
                 case _:
@@ -266,12 +266,15 @@ class _PlanWriter:
             with self._block("if websocket.ended:"):
                 self._line("return")
 
-    def _write_check(self, check: Check) -> None:
+    def _write_check(self, check: Check, *, ends: bool) -> None:
         for question in check.calls:
             self._write_validation(question)
         condition, questions = check.condition, iter(check.calls)
         # Each operand of a chain of `&` is a check of its own, so that the one that denies says why.
-        for part in _conjuncts(condition):
+        for number, part in enumerate(_conjuncts(condition)):
+            if number:
+                self._socket_handed_out = True
+                self._write_ended(ends=ends)
             with self._block(f"if not {self._condition(part, questions)}:"):
                 who = self._name(f"rule_{check.calls[0].name}", part.permission)
                 self._line(f"raise {self._own('forbidden', forbidden)}({who})")
