@@ -79,7 +79,7 @@ def test_the_provider_of_an_included_router_is_asked_before_the_routers_around_i
         return 10
 
     class Provider:
-        dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {get_limit: lambda: 20}  # noqa: RUF012
+        dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {get_limit: lambda: 20}
 
     async def endpoint(websocket: WebSocket, limit: Annotated[int, Depends(get_limit)]) -> None:
         await answer(websocket, limit)

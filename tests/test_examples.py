@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import anyio
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
+from docs.examples.gateway.desk import Journal
 from tests.test_docs import BLOCK, run
 
 ROOT = Path(__file__).parents[1]
@@ -52,13 +54,14 @@ def test_the_readmes_first_example_refuses_who_does_not_fit(
 
 
 @pytest.mark.timeout(60)
-def test_the_chat_passes_its_own_check() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "docs.examples.chat", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=50
-    )
+@pytest.mark.parametrize(("example", "findings"), [("chat", 9), ("gateway", 13)])
+def test_an_example_passes_its_own_check(example: str, findings: int) -> None:
+    command = [sys.executable, "-m", f"docs.examples.{example}", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [line[:5] for line in done.stdout.splitlines()] == ["ok   "] * 9
+    assert [line[:5] for line in done.stdout.splitlines()] == ["ok   "] * findings
+    assert "Traceback" not in done.stderr
 
 
 def said(number: int) -> Message:
@@ -84,3 +87,16 @@ async def test_a_message_reaches_its_room_which_is_forgotten_with_its_last_membe
         assert [message.id async for message in inbox.messages(history=())] == [1]
         assert len(rooms) == 1
     assert len(rooms) == 0
+
+
+@pytest.mark.anyio
+async def test_a_watcher_of_the_journal_who_lags_misses_entries_and_holds_nobody_up() -> None:
+    journal = Journal()
+    with journal.watched() as entries:
+        for number in range(101):
+            journal.write(str(number))
+
+        assert [entries.receive_nowait() for _ in range(100)] == [str(number) for number in range(100)]
+        with pytest.raises(anyio.WouldBlock):
+            entries.receive_nowait()
+    journal.write("nobody watches")

@@ -82,13 +82,16 @@ def test_what_is_public_explains_itself(name: str) -> None:
     assert undocumented == []
 
 
-@pytest.mark.parametrize("name", ["Depends", "Security", "Path", "Query", "Header", "Cookie", "get_dependant"])
+@pytest.mark.parametrize(
+    "name",
+    ["Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", "get_dependant", "websocket"],
+)
 def test_every_argument_of_a_function_is_explained(name: str) -> None:
     function = getattr(wsroute, name)
     assert unexplained(function) == []
 
 
-@pytest.mark.parametrize("name", ["APIWebSocketRoute", "WebSocketRouter"])
+@pytest.mark.parametrize("name", ["APIWebSocketRoute", "WebSocketRouter", "WebSocketGateway"])
 def test_every_argument_of_a_class_is_explained(name: str) -> None:
     assert unexplained(getattr(wsroute, name)) == []
 

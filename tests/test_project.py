@@ -28,6 +28,14 @@ def test_ci_runs_the_readmes_command_as_it_stands(command: str) -> None:
     assert command in (ROOT / ".ci/run").read_text().splitlines()
 
 
+@pytest.mark.parametrize("example", sorted(path.parent.name for path in ROOT.glob("docs/examples/*/__main__.py")))
+def test_ci_checks_each_example_with_what_the_extra_for_servers_installs(example: str) -> None:
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+
+    install = ".venv/bin/pip install -q '.[server]' && .venv/bin/python"
+    assert f"python3 -m venv .venv && {install} -m docs.examples.{example} --check" in lines
+
+
 def test_the_lowest_versions_are_the_bounds_of_the_project() -> None:
     bounds = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?>=([\d.]+)$", "\n".join(REQUIREMENTS), flags=re.MULTILINE))
     lowest = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "tests/lowest.txt").read_text(), flags=re.MULTILINE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, assert_type
@@ -10,30 +10,42 @@ from typing import Annotated, Any, assert_type
 import pytest
 from starlette.applications import Starlette
 from starlette.datastructures import URLPath
-from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Scope
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.asgi import Peer
 from wsroute import (
+    AllowAny,
     APIWebSocketRoute,
     BackgroundTasks,
+    BaseInterceptor,
+    BasePermission,
     Cookie,
+    DenyAll,
     Dependant,
     Depends,
     Header,
     HTTPConnection,
+    Inject,
+    Injects,
     Path,
     Query,
     Request,
     Security,
     SecurityScopes,
     WebSocket,
+    WebSocketGateway,
     WebSocketRequestValidationError,
     WebSocketRouter,
+    WebSocketView,
     get_dependant,
     solve_dependencies,
+    websocket,
 )
 from wsroute.dependencies.plan import Plan
+from wsroute.routing.handler import WebSocketHandler
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +95,76 @@ async def room(
 
 async def plain(websocket: WebSocket) -> str:
     return "the decorator keeps the type of what it decorates"
+
+
+class HasToken(BasePermission):
+    message = {"needs": "token"}
+
+    def __init__(self, token: str = "none") -> None:
+        self.token = token
+
+    async def has_permission(self, websocket: WebSocket, route: BaseRoute, user: User) -> bool:
+        return user.token == self.token
+
+
+class Timing(BaseInterceptor):
+    async def intercept(self, websocket: WebSocket, call_next: Callable[[], Awaitable[None]], user: User) -> None:
+        await call_next()
+
+
+class Locale(BaseInterceptor):
+    async def intercept(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["locale"] = "en"
+
+
+class Passing:
+    def __init__(self, app: ASGIApp, times: int = 1) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+async def no_number(websocket: WebSocket, exc: ValueError) -> Response:
+    return JSONResponse({"detail": str(exc)}, 400)
+
+
+@websocket(
+    "/{number: int}",
+    name="one",
+    dependencies=[Depends(require_user), {"limit": lambda: 3}],
+    middleware=[Passing, Middleware(Passing, times=2)],
+    interceptors=[Timing, Locale()],
+    permissions=[AllowAny & ~DenyAll | HasToken("x"), ~DenyAll()],
+    exception_handlers={ValueError: no_number, 404: no_number},
+)
+async def handler(websocket: WebSocket, number: int, user: User, limit: int = Injects()) -> None:
+    assert_type(limit, int)
+    await websocket.accept()
+    await websocket.send_json([number, user.token, limit])
+
+
+class View(WebSocketView):
+    path = "/view"
+    dependencies = {"limit": Inject(lambda: 4, use_cache=False)}
+    permissions = [HasToken("t"), HasToken("t") | AllowAny]
+    interceptors = [Timing]
+    middleware = [Middleware(Passing)]
+    exception_handlers = {ValueError: no_number}
+
+    def __init__(self, user: User, limit: Annotated[int, Injects()]) -> None:
+        self.user = user
+        self.limit = limit
+
+    @websocket("/one")
+    async def one(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json([self.user.token, self.limit])
+
+    @websocket("/static")
+    @staticmethod
+    async def static(websocket: WebSocket) -> None:
+        await websocket.accept()
 
 
 @asynccontextmanager
@@ -145,3 +227,29 @@ async def test_dependencies_are_resolved_outside_of_a_route() -> None:
 
 def test_errors_are_typed() -> None:
     assert_type(WebSocketRequestValidationError([]).errors(), Sequence[dict[str, Any]])
+
+
+async def test_levels_are_written_in_every_style() -> None:
+    levels = WebSocketRouter("/levels", dependencies={"user": Inject(User)}, permissions=[~DenyAll], name="levels")
+    gateway = WebSocketGateway("/ws", handler=handler, name="gw", permissions=(AllowAny,), interceptors=[Locale])
+    of_router = WebSocketRouter(routes=[gateway, WebSocketGateway(handler=View)])
+    levels.include_router(of_router, permissions=[AllowAny()], exception_handlers={4000: no_number})
+
+    peer = Peer("/levels/ws/7", headers={"token": "x"})
+    await peer.serve(levels)
+    assert peer.frames == ['[7,"x",3]']
+    peer = Peer("/levels/view/one", headers={"token": "t"})
+    await peer.serve(levels)
+    assert peer.frames == ['["t",4]']
+
+
+def test_gateways_and_handlers_have_typed_attributes() -> None:
+    gateway = WebSocketGateway("/ws", handler=handler)
+    assert_type(handler, WebSocketHandler)
+    assert_type(handler.path, str)
+    assert_type(handler.name, str | None)
+    assert_type(gateway.routes, tuple[APIWebSocketRoute, ...])
+    assert_type(gateway.url_path_for("one", number=1), URLPath)
+    as_route: WebSocketRoute = gateway
+    as_application: ASGIApp = gateway
+    assert as_route is as_application

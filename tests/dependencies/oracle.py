@@ -7,7 +7,7 @@ definition, and what compiled code does is compared with it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -21,13 +21,14 @@ from typing import Any
 
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint_if_cancelled
+from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocketDisconnect
 
 from wsroute.dependencies.analysis import get_dependant
 from wsroute.dependencies.callables import Form
 from wsroute.dependencies.compiler import Runtime
 from wsroute.dependencies.fields import Group, ParamField
-from wsroute.dependencies.models import LIFETIMES, Dependant, Special, SpecialParam
+from wsroute.dependencies.models import LIFETIMES, Condition, Dependant, Special, SpecialParam
 from wsroute.dependencies.models import Lifetime as LifetimeName
 from wsroute.dependencies.sources import group_source
 from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
@@ -50,30 +51,111 @@ class Oracle:
         self.websocket = websocket
         self.values: dict[Place, Any] = {}
         self.specials: dict[tuple[Special, type[Any]], Any] = {}
+        self.stacks: dict[str, Lifetime] = {}
         self.errors: list[dict[str, Any]] = []
 
     async def run(self) -> None:
         """The whole connection."""
+        await self.inside(self.root.interceptors)
+
+    async def inside(self, interceptors: Sequence[Dependant]) -> None:
+        """What runs inside of the interceptors that are not among these, and these."""
+        if self.websocket.ended:
+            return
         async with Lifetime() as connection:
+            # Whatever is opened further in is closed before this goes on.
+            self.stacks = {"connection": connection}
+            if interceptors:
+                await self.intercepted(*interceptors)
+            else:
+                await self.innermost(connection)
+
+    async def intercepted(self, interceptor: Dependant, *further: Dependant) -> None:
+        """An interceptor around further ones."""
+        place = ("interceptor", len(further))
+        raised: Exception | None = None
+        called = False
+
+        async def call_next() -> None:
+            nonlocal called, raised
+            called = True
             try:
-                async with Lifetime() as function:
-                    self.stacks = {"connection": connection, "function": function}
-                    try:
-                        await self.resolve()
-                    except Ended:
-                        return
-                    await self.call(self.root, (), None)
+                await self.inside(further)
             except Exception as error:
-                if only_disconnects(error):
-                    await self.background()
+                raised = error
                 raise
+
+        try:
+            await self.prepare(interceptor, place)
+        except Ended:
+            return
+        self.specials[Special.CALL_NEXT, object] = call_next
+        await self.call(interceptor, (), place)
+        if self.errors:
+            await self.inside(further)
+        if raised is not None:
+            await checkpoint_if_cancelled()
+            if not only_disconnects(raised):
+                raise SwallowedExceptionError(None, "interceptor") from raised
+        if not called:
             await self.runtime.finish(self.websocket)
-            await self.background()
+
+    async def innermost(self, connection: Lifetime) -> None:
+        """Permissions, dependencies and the endpoint."""
+        try:
+            async with Lifetime() as function:
+                self.stacks = {"connection": connection, "function": function}
+                try:
+                    for number, condition in enumerate(self.root.permissions):
+                        await self.permitted(condition, number)
+                    await self.resolve()
+                except Ended:
+                    return
+                await self.call(self.root, (), None)
+        except Exception as error:
+            if only_disconnects(error):
+                await self.background()
+            raise
+        await self.runtime.finish(self.websocket)
+        await self.background()
+
+    async def permitted(self, condition: Condition, number: int) -> None:
+        """Ask one permission, or one rule."""
+        places = {id(question): (number, index) for index, question in enumerate(condition.questions())}
+        for question in condition.questions():
+            await self.prepare(question, places[id(question)])
+            for field in question.params:
+                self.validated(field)
+        for part in conjuncts(condition):
+            if self.errors:
+                return
+            if not await self.granted(part, places):
+                raise HTTPException(403)
+            if self.websocket.ended:
+                raise Ended
+
+    async def granted(self, condition: Condition, places: Mapping[int, Place]) -> bool:
+        """Whether a condition holds; no more of it is asked than it takes."""
+        if condition.question is not None:
+            return bool(await self.call(condition.question, (), places[id(condition.question)]))
+        if condition.operator == "not":
+            return not await self.granted(condition.operands[0], places)
+        decisive = condition.operator == "or"
+        for operand in condition.operands:
+            if await self.granted(operand, places) is decisive:
+                return decisive
+        return not decisive
+
+    async def prepare(self, node: Dependant, place: Place) -> None:
+        """All that something needs which is called beside the endpoint."""
+        visited: set[Place] = set(self.values)
+        for child, scopes, child_place in self.below(node, (), place):
+            await self.visit(child, scopes, child_place, LIFETIMES[0], visited)
 
     async def resolve(self) -> None:
         """All dependencies: those that live longer are opened before those that live shorter."""
         for lifetime in LIFETIMES:
-            visited: set[Place] = set()
+            visited: set[Place] = set(self.values)
             for child, scopes, place in self.below(self.root, (), None):
                 await self.visit(child, scopes, place, lifetime, visited)
 
@@ -148,6 +230,7 @@ class Oracle:
                 Special.BACKGROUND_TASKS: param.cls,
                 Special.REQUEST: partial(self.runtime.request_view, self.websocket, param.cls),
                 Special.RESPONSE: partial(self.runtime.handshake_response, self.websocket),
+                Special.ROUTE: lambda: self.websocket.scope["route"],
             }
             self.specials[key] = makers[param.special]()
         return self.specials[key]
@@ -215,6 +298,15 @@ MANAGERS: Mapping[Form, Callable[[Any], AbstractAsyncContextManager[Any]]] = {
     Form.ASYNC_CONTEXT_MANAGER: lambda manager: manager,
     Form.CONTEXT_MANAGER: in_place,
 }
+
+
+def conjuncts(condition: Condition) -> Iterator[Condition]:
+    """The operands of a chain of `&`, each of which says why it denies."""
+    if condition.operator != "and":
+        yield condition
+        return
+    for operand in condition.operands:
+        yield from conjuncts(operand)
 
 
 def only_disconnects(error: BaseException) -> bool:

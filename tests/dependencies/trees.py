@@ -79,7 +79,13 @@ class FakeSocket:
     """What generated code uses of a WebSocket."""
 
     def __init__(self, query_string: str = "") -> None:
-        self.scope = {"type": "websocket", "query_string": query_string.encode(), "headers": [], "path_params": {}}
+        self.scope = {
+            "type": "websocket",
+            "query_string": query_string.encode(),
+            "headers": [],
+            "path_params": {},
+            "route": "route",
+        }
         self.ended = False
         self.finished = False
 

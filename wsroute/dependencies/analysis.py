@@ -21,7 +21,7 @@ from wsroute.dependencies import specials
 from wsroute.dependencies.annotations import is_union
 from wsroute.dependencies.callables import Form, describe, form_of, identity, is_class, method_of, show
 from wsroute.dependencies.fields import ParamField, make_field, validator_of
-from wsroute.dependencies.lifetimes import check_app_value, check_scope, lifetime_of
+from wsroute.dependencies.lifetimes import check_app_value, check_lasts, check_scope, lifetime_of
 from wsroute.dependencies.markers import DependsMarker, InjectsMarker, read_marker
 from wsroute.dependencies.models import Argument, Condition, Dependant, Special, SpecialParam
 from wsroute.dependencies.providers import Providers, Reach
@@ -67,6 +67,10 @@ Overrides = Callable[[Any], Callable[..., Any] | None]
 
 #: What a leading parameter of a method gets, whatever it is called.
 Given: TypeAlias = Special | DependsMarker
+
+
+#: Of these, those with names of their own; the others are the instance of a method.
+_NAMED = (Special.WEBSOCKET, Special.ROUTE, Special.CALL_NEXT)
 
 
 class Undecided(Exception):
@@ -214,8 +218,10 @@ class Analysis:
     ) -> Dependant:
         """The tree of what a level calls beside the endpoint; what it needs is open for the whole connection."""
         location = location.inside(describe(method))
-        marker = DependsMarker(method, use_cache=False, scope="connection")
-        return self._node(method, marker, None, location, place._replace(reach=Reach()), (), given)
+        marker = DependsMarker(method, use_cache=False)
+        node = self._node(method, marker, None, location, place._replace(reach=Reach()), (), given)
+        check_lasts(node)
+        return node
 
     def _dependency(
         self, marker: DependsMarker, name: str | None, location: Location, place: _Place, reach: Reach | None = None
@@ -262,10 +268,11 @@ class Analysis:
         # cycle.
         here = (me, place.inside, place.reach)
         if here in place.stack:
-            raise self._cycle(location, place.stack.index(here))
+            by_name = place.reach is not None and place.reach.own is not None
+            raise self._cycle(location, place.stack.index(here), "parameter" if by_name else "Depends")
         place = _Place((*place.stack, here), place.inside, place.reach, place.is_endpoint)
         signature = self._signature(call, location)
-        ran = [self._dependency(effect, None, location, place._replace(reach=None)) for effect in effects]
+        ran = [self._dependency(effect, None, location, place) for effect in effects]
         arguments: list[Argument] = [*self._given(given, signature, location, place)] if given else []
         for read in signature[len(given) :]:
             argument = self._argument(read, location, place)
@@ -283,7 +290,7 @@ class Analysis:
         """The leading parameters of a method, which get what they get whatever they are called."""
         leading = signature[: len(given)]
         if len(leading) < len(given) or any(read.kind not in BY_POSITION for read in leading):
-            names = ", ".join("self" if isinstance(item, DependsMarker) else item.value for item in given)
+            names = ", ".join(item.value if item in _NAMED else "self" for item in given)
             found = ", ".join(read.name for read in signature)
             raise InvalidParameterError(
                 location,
@@ -450,13 +457,13 @@ class Analysis:
             remedy="import it outside of `if TYPE_CHECKING:`, or move it to the module, or define it before the route",
         )
 
-    def _cycle(self, location: Location, start: int) -> DependencyCycleError:
+    def _cycle(self, location: Location, start: int, need: str) -> DependencyCycleError:
         round_trip = location.chain[start:]
         return DependencyCycleError(
             location,
             problem=f"a dependency needs itself: {' -> '.join(round_trip)}",
             expected="a tree",
-            remedy=f"remove one Depends of {', '.join(dict.fromkeys(round_trip))}, or move what they share to a third",
+            remedy=f"remove one {need} of {', '.join(dict.fromkeys(round_trip))}, or move what they share to a third",
         )
 
 

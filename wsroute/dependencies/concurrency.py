@@ -45,7 +45,8 @@ class _ThreadCall:
     async def run(self) -> Any:
         """Call the function, unless the task is cancelled before the thread begins."""
         try:
-            return await to_thread.run_sync(self)
+            [value] = await to_thread.run_sync(self)
+            return value
         except BaseException:
             if self._lock.acquire(blocking=False):
                 self._done = True
@@ -59,17 +60,19 @@ class _ThreadCall:
             with CancelScope(shield=True):
                 # A limiter of its own: with all threads of the pool waiting for what this one gives back, nobody
                 # would go on.
-                return await to_thread.run_sync(self, limiter=anyio.CapacityLimiter(1))
+                [value] = await to_thread.run_sync(self, limiter=anyio.CapacityLimiter(1))
+                return value
         except BaseException:
             await self._finish()
             raise
 
-    def __call__(self) -> Any:
+    def __call__(self) -> list[Any]:
         with self._lock:  # who comes second waits for the first
             if self._done:
-                return None
+                return []
             try:
-                value = self._function()
+                # In a list, since trio does not let a coroutine out of a thread.
+                value = [self._function()]
                 self.succeeded = True
                 return value
             finally:

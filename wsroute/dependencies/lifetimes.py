@@ -54,10 +54,7 @@ def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], locat
     if said is None:
         return shortest
     if LIFETIMES.index(said) < LIFETIMES.index(shortest):
-        me, where = location.chain[-1], location
-        while culprit := next((node for node in below if node.lifetime == shortest), None):
-            # Down to the one that says so: those in between live no longer because of it.
-            where, below = where.inside(describe(culprit.call)), culprit.dependencies
+        me, where = location.chain[-1], _shortest_below(below, shortest, location)
         raise DependencyScopeError(
             where,
             problem=f"{me} has scope={scope!r}, and needs {where.chain[-1]}, which lives shorter: scope={shortest!r}",
@@ -92,3 +89,31 @@ def check_app_value(node: Dependant) -> None:
             expected="one of the two",
             remedy=f"remove {said} or scope='app'",
         )
+
+
+def check_lasts(node: Dependant) -> None:
+    """Check that what a permission or an interceptor needs lives as long as the connection.
+
+    Args:
+        node: What calls it.
+
+    Raises:
+        DependencyScopeError: Something lives shorter.
+    """
+    if node.lifetime == "connection":
+        return
+    where = _shortest_below(node.dependencies, node.lifetime, node.location)
+    raise DependencyScopeError(
+        where,
+        problem=f"{describe(node.call)} needs {where.chain[-1]}, which lives shorter than the connection: "
+        f"scope={node.lifetime!r}",
+        expected="what permissions and interceptors need to live as long as the connection",
+        remedy=f"give {where.chain[-1]} scope='connection', or leave scope= out",
+    )
+
+
+def _shortest_below(below: Sequence[Dependant], lifetime: Lifetime, location: Location) -> Location:
+    """Where a lifetime is said: those in between live no longer because of it."""
+    while culprit := next((node for node in below if node.lifetime == lifetime), None):
+        location, below = location.inside(describe(culprit.call)), culprit.dependencies
+    return location

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from wsroute.dependencies.callables import show
-from wsroute.dependencies.markers import DependsMarker, read_marker
+from wsroute.dependencies.markers import DependsMarker, is_uncalled_marker, read_marker
 from wsroute.exceptions import InvalidParameterError, Location
 
 
@@ -113,7 +113,7 @@ def _read_provider(name: str, value: Any, location: Location) -> DependsMarker:
     marker = read_marker(value)
     if isinstance(marker, DependsMarker) and callable(marker.dependency):
         return marker
-    if marker is None and callable(value):
+    if marker is None and callable(value) and not is_uncalled_marker(value):
         return DependsMarker(value)
     raise InvalidParameterError(
         location,

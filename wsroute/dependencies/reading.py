@@ -156,9 +156,21 @@ def given_param(special: Special, read: Read, where: Location) -> SpecialParam:
     """A leading parameter of a method, which gets something whatever it is called.
 
     The first one may be annotated as what the connection is to be seen as: a subclass of WebSocket, or a Request.
+
+    Raises:
+        InvalidParameterError: It has a marker, or a type, that asks for something else.
     """
     found = None if read.missing else specials.find(read.name, read.type, read.written)
-    if special is Special.WEBSOCKET and found and found.special in (Special.WEBSOCKET, Special.REQUEST):
+    fits = special is Special.WEBSOCKET and found and found.special in (Special.WEBSOCKET, Special.REQUEST)
+    if read.marker is not None or (found and not fits):
+        name = "self" if special is Special.NONE else special.value
+        raise InvalidParameterError(
+            where,
+            problem=f"{read.name!r} stands where {name!r} is given, and asks for something else",
+            expected="what is injected behind what is given by position",
+            remedy=f"declare a parameter for {name!r} before it",
+        )
+    if found:
         return special_param(found, read, where, is_endpoint=False)
     return SpecialParam(read.name, special, WebSocket if special is Special.WEBSOCKET else object)
 

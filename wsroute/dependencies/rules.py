@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from wsroute.dependencies.callables import show
+
 #: What is said of a denial where a permission says nothing of its own.
 FORBIDDEN = "Forbidden"
+_SIGNS = {"and": " & ", "or": " | "}
 
 
 class Combinable:
@@ -52,7 +55,7 @@ class CombinableType(ABCMeta):
         return Rule("not", (cls,))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rule(Combinable):
     """An expression of permissions, asked from left to right and no further than it takes.
 
@@ -77,6 +80,10 @@ class Rule(Combinable):
         """
         operands = (item.over(change) if isinstance(item, Rule) else change(item) for item in self.operands)
         return Rule(self.operator, tuple(operands))
+
+    def __repr__(self) -> str:
+        shown = [show(item) for item in self.operands]
+        return f"~{shown[0]}" if self.operator == "not" else f"({_SIGNS[self.operator].join(shown)})"
 
 
 def is_permission(value: object) -> bool:

@@ -51,7 +51,7 @@ class StepWriter:
                 case (Shared() as shared,):
                     self._write_shared(shared)
                 case (Check() as check,):
-                    self._write_check(check)
+                    self._write_check(check, ends=ends)
                 case (Step() as step,):
                     self._write_step(step)
                 case _:
@@ -74,12 +74,15 @@ class StepWriter:
         target = f"{shared.target} = " if shared.target in self._used else ""
         self._line(f"{target}await application.get({name})")
 
-    def _write_check(self, check: Check) -> None:
+    def _write_check(self, check: Check, *, ends: bool) -> None:
         for question in check.calls:
             self._write_validation(question)
         condition, questions = check.condition, iter(check.calls)
         # Each operand of a chain of `&` is a check of its own, so that the one that denies says why.
-        for part in _conjuncts(condition):
+        for number, part in enumerate(_conjuncts(condition)):
+            if number:
+                self._socket_handed_out = True
+                self._write_ended(ends=ends)
             with self._block(f"if not {self._condition(part, questions)}:"):
                 who = self._name(f"rule_{check.calls[0].name}", part.permission)
                 self._line(f"raise {self._own('forbidden', forbidden)}({who})")

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 
 from starlette.routing import WebSocketRoute
 
-from wsroute.dependencies.callables import describe, short_name
+from wsroute.dependencies.callables import describe, short_name, show
 from wsroute.dependencies.markers import DependsMarker
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import InvalidPathError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.handler import handler_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, fold, read_layer
-from wsroute.routing.paths import compile_route_path, without_spaces
+from wsroute.routing.paths import compile_route_path, read_gateway_path
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.table import RouteTable
 from wsroute.routing.view import WebSocketView, handlers_of, layer_of
@@ -70,10 +70,10 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
     ) -> None:
         super().__init__()
         names = LocalNames(sys._getframe(1))
-        location = Location(chain=(f"WebSocketGateway({path or '/'!r})",))
+        location = Location(chain=(f"WebSocketGateway({show(path or '/')})",))
         layer = read_layer(
             location,
-            path=without_spaces(path or "/"),
+            path=read_gateway_path(path, location),
             dependencies=dependencies,
             middleware=middleware,
             interceptors=interceptors,
@@ -99,7 +99,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         self.handler = handler
         self.name = self._routes[0].name if name is None and len(self._routes) == 1 else name or short_name(handler)
         self.parent = parent
-        self.dependencies = dict(dependencies) if isinstance(dependencies, Mapping) else list(dependencies or ())
+        by_name = dependencies is None or isinstance(dependencies, Mapping)
+        self.dependencies = dict(dependencies or {}) if by_name else list(dependencies or ())
         self.middleware = list(middleware or ())
         self.interceptors = list(interceptors or ())
         self.permissions = list(permissions or ())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
+
+from starlette.routing import BaseRoute
 
 from wsroute.dependencies.analysis import Analysis, Undecided
 from wsroute.dependencies.callables import describe, show
@@ -14,7 +17,7 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, read_layer
-from wsroute.routing.paths import check_parameters, without_spaces
+from wsroute.routing.paths import read_gateway_path
 
 
 class WebSocketHandler(InjectedEndpoint):
@@ -94,10 +97,17 @@ def websocket(
     Raises:
         DependencyError: The declaration cannot work.
     """
-    location = Location(chain=(f"@websocket({path!r})" if path else "@websocket()",))
+    if not isinstance(path, str | None):
+        raise EndpointError(
+            Location(chain=("@websocket",)),
+            problem=f"@websocket is given {show(path)} for a path",
+            expected="parentheses: @websocket(), or a path in them",
+            remedy="write @websocket() above the function",
+        )
+    location = Location(chain=(f"@websocket({show(path)})" if path else "@websocket()",))
     layer = read_layer(
         location,
-        path=without_spaces(path or "/"),
+        path=read_gateway_path(path, location),
         dependencies=dependencies,
         middleware=middleware,
         interceptors=interceptors,
@@ -106,11 +116,10 @@ def websocket(
         names=LocalNames(sys._getframe(1)),
         is_gateway=True,
     )
-    check_parameters(layer.path, location)
 
     def declare(fn: Callable[..., Any]) -> WebSocketHandler:
         function = fn.__func__ if isinstance(fn, staticmethod) else fn
-        is_method = function is fn and _is_in_class(fn)
+        is_method = function is fn and _is_in_class(fn) and not inspect.ismethod(fn)
         if not callable(function) or isinstance(function, (InjectedEndpoint, type, classmethod)):
             raise EndpointError(
                 location,
@@ -139,12 +148,12 @@ def handler_of(endpoint: Any, location: Location) -> WebSocketHandler:
         EndpointError: It is none, or a method that needs its view.
     """
     if not isinstance(endpoint, WebSocketHandler):
-        if not callable(endpoint) or isinstance(endpoint, (InjectedEndpoint, type)):
+        if not callable(endpoint) or isinstance(endpoint, (InjectedEndpoint, type, BaseRoute)):
             raise EndpointError(
                 location,
                 problem=f"handler= is {show(endpoint)}",
                 expected="a function that @websocket() decorates, a view class, or an async def function",
-                remedy="write WebSocketGateway(path, handler=your_handler)",
+                remedy=_remedy(endpoint),
             )
         return WebSocketHandler(endpoint, Layer(path="/", is_gateway=True), None, is_method=False)
     if endpoint.is_method:
@@ -155,6 +164,13 @@ def handler_of(endpoint: Any, location: Location) -> WebSocketHandler:
             remedy="hand over the subclass of WebSocketView, or decorate a @staticmethod",
         )
     return endpoint
+
+
+def _remedy(endpoint: Any) -> str:
+    cls = endpoint if isinstance(endpoint, type) else type(endpoint)
+    if any(isinstance(item, WebSocketHandler) for item in vars(cls).values()):
+        return f"hand over the class {cls.__name__}, derived from WebSocketView"
+    return "write WebSocketGateway(path, handler=your_handler)"
 
 
 def _is_in_class(fn: Any) -> bool:

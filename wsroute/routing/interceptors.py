@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from types import MethodType
 from typing import Any
 
 from starlette.websockets import WebSocket
@@ -67,17 +68,17 @@ def methods_of(interceptors: Iterable[Any]) -> tuple[Callable[..., Any], ...]:
 def method_around(interceptor: Any) -> Callable[..., Any]:
     """The method of an interceptor in the form that is called around a connection."""
     method = method_of(interceptor, "intercept")
-    return _around(method) if tuple(inspect.signature(method).parameters) == _BEFORE else method
+    return _around(method, interceptor) if tuple(inspect.signature(method).parameters) == _BEFORE else method
 
 
-def _around(before: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
-    async def intercept(websocket: WebSocket, call_next: Callable[[], Awaitable[None]]) -> None:
+def _around(before: Callable[..., Awaitable[None]], interceptor: Any) -> Callable[..., Any]:
+    async def intercept(self: Any, websocket: WebSocket, call_next: Callable[[], Awaitable[None]]) -> None:
         await before(websocket.scope, websocket.receive, websocket.send)
         await call_next()  # which does nothing if the connection has ended
 
     # What is called is the interceptor's; `functools.wraps` would show its signature as well.
     intercept.__module__, intercept.__qualname__ = before.__module__, before.__qualname__
-    return intercept
+    return MethodType(intercept, interceptor)
 
 
 def _check(interceptor: Any, location: Location) -> None:
@@ -90,6 +91,11 @@ def _check(interceptor: Any, location: Location) -> None:
         check_needs_no_arguments(interceptor, location)
     if form_of(method) is not Form.COROUTINE:
         raise _not(f"{describe(method)} is not asynchronous", location, "declare it with async def, without yield")
+    names = tuple(inspect.signature(method_of(interceptor, "intercept")).parameters)
+    if names != _BEFORE and {*names} >= {*_BEFORE}:
+        # In another order, or with something more: it would get other things than these.
+        remedy = "write (self, scope, receive, send) and nothing else, or (self, websocket, call_next, ...)"
+        raise _not(f"{describe(method)} takes ({', '.join(names)})", location, remedy)
 
 
 def _not(problem: str, location: Location, remedy: str) -> InvalidParameterError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from wsroute.dependencies.callables import show
+from wsroute.dependencies.callables import describe, short_name, show
 from wsroute.exceptions import InvalidParameterError, Location
 
 
@@ -16,7 +17,7 @@ def read_middleware(middleware: Sequence[Any] | None, location: Location) -> tup
     """The middleware of one level, which the caller may change afterwards.
 
     Raises:
-        InvalidParameterError: One of them is neither a `Middleware` of Starlette nor a class.
+        InvalidParameterError: One of them is neither a `Middleware` of Starlette nor a class, or cannot be made.
     """
     if middleware is None:
         return ()
@@ -33,12 +34,25 @@ def wrapped(app: ASGIApp, middleware: Iterable[Middleware]) -> ASGIApp:
 
 
 def _read(item: Any, location: Location) -> Middleware:
-    if isinstance(item, Middleware):
-        return item
-    if isinstance(item, type):
-        cls: Any = item
-        return Middleware(cls)
-    raise _not(f"middleware= holds {show(item)}", location, "write Middleware(YourClass, option=...), or YourClass")
+    if not isinstance(item, (Middleware, type)):
+        raise _not(f"middleware= holds {show(item)}", location, "write Middleware(YourClass, option=...), or YourClass")
+    cls: Any = item
+    middleware = item if isinstance(item, Middleware) else Middleware(cls)
+    _check_signature(middleware, location)
+    return middleware
+
+
+def _check_signature(middleware: Middleware, location: Location) -> None:
+    cls, args, kwargs = middleware
+    try:
+        signature = inspect.signature(cls)
+    except (TypeError, ValueError):  # not everything has one
+        return
+    try:
+        signature.bind(None, *args, **kwargs)
+    except TypeError as error:
+        problem = f"{describe(cls)} cannot be made with the application and the options that are given: {error}"
+        raise _not(problem, location, f"write Middleware({short_name(cls)}, option=...) with its options") from None
 
 
 def _not(problem: str, location: Location, remedy: str) -> InvalidParameterError:

@@ -17,6 +17,7 @@ from starlette.convertors import (
 )
 from starlette.types import Scope
 
+from wsroute.dependencies.callables import show
 from wsroute.exceptions import InvalidPathError, Location
 
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
@@ -99,6 +100,33 @@ def compile_route_path(path: str, location: Location) -> CompiledPath:
 def join(above: str, below: str) -> str:
     """The path of a gateway below another path: one slash between all parts, and none at the end."""
     return "/" + "/".join(part for part in f"{above}/{below}".split("/") if part)
+
+
+def read_gateway_path(path: str | None, location: Location) -> str:
+    """The path of a gateway, a view or a handler, its parameters written as Starlette reads them.
+
+    Raises:
+        InvalidPathError: It is no string, or has bad parameters.
+    """
+    check_is_text(path := path or "/", location)
+    clean = without_spaces(path)
+    check_parameters(clean, location)
+    return clean
+
+
+def check_is_text(path: object, location: Location) -> None:
+    """Check that a path is a string; a decorator that stands there without its call gets the function instead.
+
+    Raises:
+        InvalidPathError: It is none.
+    """
+    if not isinstance(path, str):
+        raise InvalidPathError(
+            location,
+            problem=f"the path is {show(path)}",
+            expected="a path as a string, such as '/rooms/{room_id}'",
+            remedy="give the path before anything else",
+        )
 
 
 def without_spaces(path: str) -> str:

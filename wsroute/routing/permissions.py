@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from wsroute.dependencies.callables import describe, show
+from wsroute.dependencies.callables import describe, form_of, show
 from wsroute.dependencies.rules import FORBIDDEN, Combinable, CombinableType, Rule, is_permission
 from wsroute.exceptions import InvalidParameterError, Location
 
@@ -95,6 +95,10 @@ def _check(permission: Any, location: Location) -> None:
         return
     if not is_permission(permission):
         raise _not(f"permissions= holds {show(permission)}", location, "derive it from BasePermission")
+    if form_of(permission.has_permission).is_context:
+        # What it gives would count as yes.
+        problem = f"{describe(permission.has_permission)} yields, and so gives no answer"
+        raise _not(problem, location, "return the answer, without yield")
     if not isinstance(permission, type):
         return
     if inspect.isabstract(permission):

@@ -286,6 +286,7 @@ class APIWebSocketRoute(WebSocketRoute):
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()
+        scope["route"] = self  # which whoever has matched it need not have handed on
         overrides = visible_overrides(self._providers, scope.get("app"))
         program = solver.select(overrides) if overrides else solver.program
         websocket = socket_class(program.websocket_class)(scope, receive, send)

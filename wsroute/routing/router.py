@@ -17,6 +17,7 @@ from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Level, Reject, fold, layer_above
+from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
 from wsroute.routing.table import RouteTable
@@ -89,6 +90,7 @@ class WebSocketRouter(RouteTable):
 
     Raises:
         DependencyError: The prefix does not fit before a path, or a dependency cannot work.
+        RouterError: Something in `routes` is no route, or is none of wsroute, though the router adds something to it.
     """
 
     def __init__(
@@ -136,8 +138,13 @@ class WebSocketRouter(RouteTable):
         for route in routes or ():
             if isinstance(route, WebSocketRouter):
                 self.include_router(route)
-            else:
+            elif isinstance(route, BaseRoute):
                 self._add(route, (self._layer,))
+            else:
+                raise RouterError(
+                    f"routes= holds {show(route)}, which is no route. Mount a handler, a view or a function with "
+                    "WebSocketGateway(path, handler=...)."
+                )
 
     if not TYPE_CHECKING:  # pragma: no branch  # for a type checker, it would make any attribute right
 
@@ -172,6 +179,9 @@ class WebSocketRouter(RouteTable):
             dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout: For this
                 route, as in `APIWebSocketRoute`.
         """
+
+        # Without parentheses, the decorator gets the function instead.
+        check_is_text(path, Location(chain=("@router.websocket",)))
 
         def declare(endpoint: EndpointT) -> EndpointT:
             self.add_api_websocket_route(

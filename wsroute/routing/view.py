@@ -11,7 +11,7 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.handler import WebSocketHandler
 from wsroute.routing.layers import Layer, read_layer
-from wsroute.routing.paths import without_spaces
+from wsroute.routing.paths import read_gateway_path
 
 
 class WebSocketView:
@@ -49,11 +49,13 @@ def layer_of(view: type[WebSocketView], names: LocalNames) -> Layer:
     """What a view adds as a level.
 
     Raises:
-        InvalidParameterError: An attribute has the wrong shape.
+        InvalidPathError: Its path is none.
+        InvalidParameterError: Another attribute has the wrong shape.
     """
+    location = Location(chain=(describe(view),))
     return read_layer(
-        Location(chain=(describe(view),)),
-        path=without_spaces(view.path),
+        location,
+        path=read_gateway_path(view.path, location),
         dependencies=view.dependencies,
         middleware=view.middleware,
         interceptors=view.interceptors,
@@ -68,8 +70,16 @@ def handlers_of(view: type[WebSocketView]) -> tuple[WebSocketHandler, ...]:
     """The handlers of a view, those of base classes first, each at the place where its name came first.
 
     Raises:
-        EndpointError: It has none, or one whose decorators are in the wrong order.
+        EndpointError: It has none, or one whose decorators are in the wrong order, or no instance can be made of it.
     """
+    missing = getattr(view, "__abstractmethods__", ())
+    if missing:
+        raise EndpointError(
+            Location(chain=(describe(view),)),
+            problem=f"the view is abstract: it does not define {', '.join(sorted(missing))}",
+            expected="a class that an instance can be made of",
+            remedy="define what is missing in a subclass, and mount that",
+        )
     handlers = tuple(_handlers(view))
     if not handlers:
         raise EndpointError(

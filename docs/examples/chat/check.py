@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from docs.examples.chat.app import PAGE, Settings, create_app
-from docs.examples.chat.server import HOST, configure
+from docs.examples.chat.server import configure
+from docs.examples.checking import closed_with, held, refusal, served
 
 TIME_LIMIT = 30.0  # seconds, for everything
 SMALL_BUFFER = 65536  # bytes; keeps the kernel from hiding that a client has stopped reading
@@ -26,11 +23,11 @@ SMALL_BUFFER = 65536  # bytes; keeps the kernel from hiding that a client has st
 async def check(database: Path) -> bool:
     """Try everything once, print what was seen, and tell whether all of it was as expected."""
     users = {"token-of-ann": "ann", "token-of-bob": "bob"}
-    app = create_app(Settings(database, users, queue_size=16))
+    config = configure(create_app(Settings(database, users, queue_size=16)), log_level="warning")
+    scenarios = (the_page, two_users_in_a_room, no_token, bad_parameters, a_user_who_stops_reading)
     try:
-        async with asyncio.timeout(TIME_LIMIT), served(app) as url:
-            scenarios = (the_page, two_users_in_a_room, no_token, bad_parameters, a_user_who_stops_reading)
-            return all([await scenario(url) for scenario in scenarios])
+        async with asyncio.timeout(TIME_LIMIT), served(config, send_buffer=SMALL_BUFFER) as url:
+            return all([await scenario(f"{url}/rooms") for scenario in scenarios])
     except TimeoutError:
         print(f"FAIL not done after {TIME_LIMIT} s")
         return False
@@ -75,13 +72,13 @@ async def two_users_in_a_room(url: str) -> bool:
 
 async def no_token(url: str) -> bool:
     """Refused with a status and a body, and not told that the room's name is wrong as well."""
-    seen = await refusal(f"{url}/NO")
+    seen = await refusal(f"{url}/NO", "WWW-Authenticate")
     return held("without a token", seen, (401, "Bearer", {"detail": "A valid token is required"}))
 
 
 async def bad_parameters(url: str) -> bool:
     """One refusal tells all that is wrong."""
-    seen = await refusal(f"{url}/NO?token=token-of-ann&history=many")
+    seen = await refusal(f"{url}/NO?token=token-of-ann&history=many", "WWW-Authenticate")
     detail = [
         {
             "type": "string_pattern_mismatch",
@@ -110,7 +107,7 @@ async def a_user_who_stops_reading(url: str) -> bool:
             for text in texts:
                 await ann.send(text)
                 seen_by_ann.append((await receive(ann))["text"])
-            seen_by_bob = await receive_until_closed(bob)
+            seen_by_bob = await closed_with(bob)
     return all(
         [
             held("ann, beside a client that does not read, sees", f"{len(seen_by_ann)} messages", "40 messages"),
@@ -120,55 +117,12 @@ async def a_user_who_stops_reading(url: str) -> bool:
     )
 
 
-def held(what: str, seen: object, expected: object) -> bool:
-    """Print what was seen, and what was expected if that is something else."""
-    if seen == expected:
-        print(f"ok   {what}: {seen}")
-        return True
-    print(f"FAIL {what}: {seen}\n     expected: {expected}")
-    return False
-
-
 async def receive(client: ClientConnection) -> Any:
     """The next message."""
     return json.loads(await client.recv())
-
-
-async def receive_until_closed(client: ClientConnection) -> tuple[int, str] | None:
-    """The close frame's code and reason."""
-    try:
-        while True:
-            await client.recv()
-    except ConnectionClosed as closed:
-        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else None
-
-
-async def refusal(url: str) -> tuple[int, str | None, Any] | None:
-    """Status, challenge and body of a handshake that is refused; None if it is not."""
-    try:
-        async with connect(url, proxy=None):
-            return None
-    except InvalidStatus as invalid:
-        response = invalid.response
-        return response.status_code, response.headers.get("WWW-Authenticate"), json.loads(response.body or "null")
 
 
 def address(url: str) -> tuple[str, int]:
     """Host and port."""
     host, port = url.split("/")[2].split(":")
     return host, int(port)
-
-
-@asynccontextmanager
-async def served(app: Starlette) -> AsyncIterator[str]:
-    """Serve on a free port, in this event loop, for as long as the block lasts."""
-    # The socket listens before uvicorn starts: a client that comes early waits in its queue.
-    with socket.create_server((HOST, 0)) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)  # connections inherit it
-        server = uvicorn.Server(configure(app, log_level="warning"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield f"ws://{HOST}:{listener.getsockname()[1]}/rooms"
-        finally:
-            server.should_exit = True
-            await serving
