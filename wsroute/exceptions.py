@@ -137,7 +137,8 @@ class UninjectedEndpointError(WsRouteError):
         super().__init__(
             f"{endpoint} was called without its dependencies, so the connection was refused. A framework rebuilt its "
             "route (FastAPI's include_router() does that to routes that are not its own). Plug the router in with "
-            "router.attach(app), or append the route to app.router.routes."
+            "router.attach(app), or append the route to app.router.routes. To call the function itself, as in a test, "
+            "use handler.fn, or route.endpoint.__wrapped__."
         )
 
 
@@ -185,7 +186,7 @@ class InterceptorError(WsRouteError):
 
 
 class PermissionAnswerError(WsRouteError):
-    """A permission returned something that still has to be awaited, which says neither yes nor no.
+    """A permission returned something that still has to be awaited or run, which says neither yes nor no.
 
     Args:
         permission: The qualified name of the permission.
@@ -194,8 +195,8 @@ class PermissionAnswerError(WsRouteError):
     def __init__(self, permission: str) -> None:
         self.permission = permission
         super().__init__(
-            f"{permission} returned an awaitable for an answer, which would count as yes whatever comes of it, so the "
-            "connection was refused. Declare has_permission with async def, and await what it calls."
+            f"{permission} returned an awaitable or a generator for an answer, which would count as yes whatever comes "
+            "of it, so the connection was refused. Declare has_permission with async def, and await what it calls."
         )
 
 

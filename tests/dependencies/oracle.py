@@ -150,7 +150,7 @@ class Oracle:
         """All that something needs which is called beside the endpoint."""
         visited: set[Place] = set(self.values)
         for child, scopes, child_place in self.below(node, (), place):
-            await self.visit(child, scopes, child_place, LIFETIMES[0], visited)
+            await self.visit(child, scopes, child_place, "connection", visited)
 
     async def resolve(self) -> None:
         """All dependencies: those that live longer are opened before those that live shorter."""

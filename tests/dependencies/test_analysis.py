@@ -33,9 +33,10 @@ from wsroute import (
     WebSocket,
     get_dependant,
 )
-from wsroute.dependencies.analysis import Analysis, Undecided, path_names
+from wsroute.dependencies.analysis import Analysis, Undecided
 from wsroute.dependencies.callables import Form
 from wsroute.dependencies.models import Special, SpecialParam
+from wsroute.dependencies.nodes import path_names
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location
 
@@ -460,7 +461,7 @@ def test_a_signature_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def endpoint(one: Annotated[int, Depends(get_one)]) -> None: ...
 
     tree(endpoint)
-    monkeypatch.delattr("wsroute.dependencies.analysis.get_signature")
+    monkeypatch.delattr("wsroute.dependencies.nodes.get_signature")
     assert tree(endpoint, "/other").dependencies[0].call is get_one
 
 

@@ -627,6 +627,31 @@ async def test_a_connection_without_a_lifespan_fails_as_a_bug_of_the_application
     assert peer.denial.status == 500
 
 
+async def test_values_of_the_application_stand_among_other_steps() -> None:
+    def plain() -> str:
+        return "plain"
+
+    router = WebSocketRouter()
+
+    @router.websocket("/")
+    async def tell(
+        websocket: WebSocket,
+        first: Annotated[str, Depends(by_value, scope="app")],
+        second: Annotated[str, Depends(by_coroutine, scope="app")],
+        third: Annotated[str, Depends(plain)],
+        fourth: Annotated[str, Depends(by_generator, scope="app")],
+        fifth: Annotated[str, Depends(plain, use_cache=False)],
+    ) -> None:
+        await websocket.accept()
+        await websocket.send_text(f"{first} {second} {third} {fourth} {fifth}")
+
+    [route] = router.routes
+    assert isinstance(route, APIWebSocketRoute)
+    assert route.source.count("values_of(") == 1
+    async with running(router) as state:
+        assert await connect(router, state) == ["value value plain value plain"]
+
+
 async def test_a_value_is_forgotten_with_what_needed_it() -> None:
     node = get_dependant(path="/", call=by_value, scope="app")
     assert app_value(node) is app_value(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -37,9 +37,21 @@ def test_a_coroutine_is_no_answer_and_is_closed() -> None:
     assert coroutine.cr_frame is None
     assert raised.value.permission == "module.P.has_permission"
     assert str(raised.value) == (
-        "module.P.has_permission returned an awaitable for an answer, which would count as yes whatever comes of it, "
-        "so the connection was refused. Declare has_permission with async def, and await what it calls."
+        "module.P.has_permission returned an awaitable or a generator for an answer, which would count as yes whatever "
+        "comes of it, so the connection was refused. Declare has_permission with async def, and await what it calls."
     )
+
+
+def test_a_generator_is_no_answer() -> None:
+    def one_by_one() -> Iterator[bool]:
+        yield False
+
+    async def one_by_one_later() -> AsyncIterator[bool]:
+        yield False
+
+    for answer in (one_by_one(), one_by_one_later()):
+        with pytest.raises(PermissionAnswerError):
+            granted(answer, "P")
 
 
 def test_anything_that_can_be_awaited_is_no_answer() -> None:

@@ -14,8 +14,9 @@ import pytest
 from tests.dependencies.trees import RUN, RUNTIME, FakeSocket, Run
 from wsroute import Depends, Query, WebSocket
 from wsroute.dependencies import solver as solver_module
-from wsroute.dependencies.analysis import Analysis, Overrides
+from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.models import Dependant
+from wsroute.dependencies.nodes import Overrides
 from wsroute.dependencies.solver import MAX_VARIANTS, Program, Solver, visible_overrides
 from wsroute.exceptions import DependencyCycleError
 

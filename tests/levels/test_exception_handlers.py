@@ -300,7 +300,7 @@ async def test_the_handlers_of_the_application_are_called_once(
 
 @pytest.mark.parametrize("accept", [False, True], ids=["before the accept", "after it"])
 async def test_an_exception_that_a_handler_of_the_application_raises_is_not_handled_again(
-    accept: bool, middleware: list[Any]
+    accept: bool, middleware: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     log: list[str] = []
 
@@ -308,12 +308,12 @@ async def test_an_exception_that_a_handler_of_the_application_raises_is_not_hand
         log.append(type(error).__name__)
         raise Base
 
-    handlers = {Derived: fail, Base: noting(log, "again")}
-    # Not in an application of Starlette, whose own middleware calls handlers for whatever is raised on.
-    peer = Peer(scope={"starlette.exception_handlers": (handlers, {})})
-    with pytest.raises(Base):
-        await peer.serve(nested(Raising(Derived(), accept=accept), None, middleware=middleware))
+    app = Starlette(exception_handlers={Derived: fail, Base: noting(log, "again")})
+    nested(Raising(Derived(), accept=accept), None, middleware=middleware).attach(app)
+    await Peer().serve(app)
     assert log == ["Derived"]
+    # Starlette would call the other handler for whatever is raised on, so it is logged instead.
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [Base]
 
 
 async def test_an_unknown_path_is_for_the_handlers_of_the_router_that_is_the_application() -> None:

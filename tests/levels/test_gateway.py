@@ -531,3 +531,19 @@ async def test_middleware_and_handlers_without_a_signature_are_taken_as_they_are
         exception_handlers={ValueError: Raising()},
     )
     assert (await connect(app)).closed == (4000, "['tag']")
+
+
+async def test_a_gateway_can_be_added_to_a_router_that_exists() -> None:
+    async def reply_with_name(socket: WebSocket, name: str) -> None:
+        await socket.accept()
+        await socket.send_text(name)
+
+    router = WebSocketRouter("/api", dependencies={"name": lambda: "ann"})
+    router.add_route(WebSocketGateway("/me", handler=reply_with_name))
+    router.add_route(WebSocketRouter("/inner", routes=[WebSocketGateway("/me", handler=reply_with_name)]))
+
+    for path in ("/api/me", "/api/inner/me"):
+        peer = Peer(path)
+        peer.leave()
+        await peer.serve(router)
+        assert peer.frames == ["ann"]

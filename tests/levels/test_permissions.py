@@ -156,7 +156,7 @@ async def test_a_future_is_no_answer_and_a_negation_of_one_is_none() -> None:
             raise AssertionError("awaited")
 
     for rule in (answering("P", Future(), []), ~answering("P", Future(), []), answering("P", Future(), []) | AllowAny):
-        with pytest.raises(PermissionAnswerError, match=r"returned an awaitable for an answer"):
+        with pytest.raises(PermissionAnswerError, match=r"returned an awaitable or a generator for an answer"):
             await connect(guarded(rule))
 
 

@@ -264,7 +264,7 @@ def test_a_handler_where_its_levels_would_be_lost(declare: Callable[[], object])
       route '/items'
       MODULE.empty
       expected: a coroutine function
-      remedy: mount a handler with WebSocketGateway(path, handler=...), or hand over the function itself
+      remedy: mount a handler with WebSocketGateway(path, handler=...), or hand over its function, handler.fn
     """
     with says(EndpointError, text, empty):
         declare()
@@ -272,12 +272,13 @@ def test_a_handler_where_its_levels_would_be_lost(declare: Callable[[], object])
 
 @pytest.mark.parametrize("route", [empty, handler, Room, None], ids=["function", "handler", "view", "nothing"])
 def test_what_is_no_route_of_a_router(route: Any) -> None:
-    with pytest.raises(RouterError) as raised:
-        WebSocketRouter(routes=[route])
-    assert str(raised.value) == (
-        f"routes= holds {show(route)}, which is no route. Mount a handler, a view or a function with "
-        "WebSocketGateway(path, handler=...)."
-    )
+    for add in (lambda: WebSocketRouter(routes=[route]), lambda: WebSocketRouter().add_route(route)):
+        with pytest.raises(RouterError) as raised:
+            add()
+        assert str(raised.value) == (
+            f"{show(route)} is no route. Mount a handler, a view or a function with "
+            "WebSocketGateway(path, handler=...)."
+        )
 
 
 # --- Views -----------------------------------------------------------------------------------------------------------

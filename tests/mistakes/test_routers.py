@@ -74,8 +74,8 @@ def test_a_router_in_itself() -> None:
 )
 def test_including_something_else(other: Any, shown: str) -> None:
     assert router_error(lambda: WebSocketRouter().include_router(other)) == (
-        f"include_router() got {shown}. It takes a WebSocketRouter; routes and routers of Starlette and FastAPI belong "
-        "into the application that this router is attached to."
+        f"include_router() got {shown}. It takes a WebSocketRouter; add_route() takes gateways and single routes. "
+        "Routers of Starlette and FastAPI belong into the application that this router is attached to."
     )
 
 

@@ -28,7 +28,7 @@ def test_a_path_is_compiled_as_starlette_compiles_it(path: str) -> None:
     assert (compiled.regex, compiled.format, compiled.convertors) == compile_path(path)
 
 
-def test_a_registered_convertor_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registered_convertor_is_known() -> None:
     class Year(Convertor[int]):
         regex = "[0-9]{4}"
 
@@ -41,8 +41,9 @@ def test_a_registered_convertor_is_known(monkeypatch: pytest.MonkeyPatch) -> Non
     name = f"year_{uuid.uuid4().hex}"
     with pytest.raises(InvalidPathError):
         compile_route_path(f"/{{it:{name}}}", LOCATION)
-    register_url_convertor(name, Year())
-    assert compile_route_path(f"/{{it:{name}}}", LOCATION).regex.pattern == "^/(?P<it>[0-9]{4})$"
+    with patch.dict(CONVERTOR_TYPES):  # other tests show which convertors there are
+        register_url_convertor(name, Year())
+        assert compile_route_path(f"/{{it:{name}}}", LOCATION).regex.pattern == "^/(?P<it>[0-9]{4})$"
 
 
 def test_a_regex_of_starlettes_own_convertors_waits_until_it_is_needed() -> None:

@@ -23,9 +23,9 @@ def granted(answer: object, permission: str) -> bool:
         permission: Its qualified name.
 
     Raises:
-        PermissionAnswerError: It has yet to be awaited, and would count as yes whatever comes of it.
+        PermissionAnswerError: It has yet to be awaited or run, and would count as yes whatever comes of it.
     """
-    if inspect.isawaitable(answer):
+    if inspect.isawaitable(answer) or inspect.isgenerator(answer) or inspect.isasyncgen(answer):
         if inspect.iscoroutine(answer):
             answer.close()
         raise PermissionAnswerError(permission)
@@ -89,17 +89,14 @@ class CallNext:
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
         raised, self._raised = self._raised, None
-        try:
-            if exception is not None:
-                return
-            if raised is not None:
-                await checkpoint_if_cancelled()
-                if not is_disconnect(raised):
-                    raise SwallowedExceptionError(None, self._interceptor) from raised
-            elif self.called and not self._finished:
-                raise InterceptorError(
-                    f"{self._interceptor} returned while the rest of the connection still ran. Await call_next() "
-                    "before returning, and in the same task."
-                )
-        finally:
-            del raised, exception  # what is raised keeps this frame, which must not keep what is raised
+        if exception is not None:
+            return
+        if raised is not None:
+            await checkpoint_if_cancelled()
+            if not is_disconnect(raised):
+                raise SwallowedExceptionError(None, self._interceptor) from raised
+        elif self.called and not self._finished:
+            raise InterceptorError(
+                f"{self._interceptor} returned while the rest of the connection still ran. Await call_next() before "
+                "returning, and in the same task."
+            )

@@ -12,9 +12,9 @@ from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import Any, cast
 
-from wsroute.dependencies.analysis import Overrides
 from wsroute.dependencies.compiler import Compiled, Runtime, compile_plan, compile_solver
 from wsroute.dependencies.models import Dependant
+from wsroute.dependencies.nodes import Overrides
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.planner import make_plan, websocket_class
 

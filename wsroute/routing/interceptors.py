@@ -12,8 +12,10 @@ from starlette.websockets import WebSocket
 
 from wsroute.dependencies.callables import Form, describe, form_of, method_of, show
 from wsroute.exceptions import InvalidParameterError, Location
+from wsroute.routing.lists import copied
 from wsroute.routing.permissions import check_needs_no_arguments
 
+_EXPECTED = "a list of classes or instances with async def intercept(self, websocket, call_next, ...)"
 #: The parameters of the form that only runs before, as in Esmerald.
 _BEFORE = ("scope", "receive", "send")
 
@@ -51,13 +53,10 @@ def read_interceptors(interceptors: Sequence[Any] | None, location: Location) ->
     Raises:
         InvalidParameterError: One of them cannot be called around a connection.
     """
-    if isinstance(interceptors, Sequence) and not isinstance(interceptors, str):
-        for interceptor in interceptors:
-            _check(interceptor, location)
-        return tuple(interceptors)
-    if interceptors is None:
-        return ()
-    raise _not(f"interceptors= is {show(interceptors)}", location, "put it into a list")
+    listed = copied(interceptors, "interceptors", _EXPECTED, location)
+    for interceptor in listed:
+        _check(interceptor, location)
+    return listed
 
 
 def methods_of(interceptors: Iterable[Any]) -> tuple[Callable[..., Any], ...]:
@@ -102,6 +101,6 @@ def _not(problem: str, location: Location, remedy: str) -> InvalidParameterError
     return InvalidParameterError(
         location,
         problem=problem,
-        expected="a list of classes or instances with async def intercept(self, websocket, call_next, ...)",
+        expected=_EXPECTED,
         remedy=remedy,
     )

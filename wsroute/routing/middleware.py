@@ -11,6 +11,9 @@ from starlette.types import ASGIApp
 
 from wsroute.dependencies.callables import describe, short_name, show
 from wsroute.exceptions import InvalidParameterError, Location
+from wsroute.routing.lists import copied
+
+_EXPECTED = "a list of ASGI middleware: classes that take the application, or Middleware(...) of Starlette"
 
 
 def read_middleware(middleware: Sequence[Any] | None, location: Location) -> tuple[Middleware, ...]:
@@ -19,11 +22,7 @@ def read_middleware(middleware: Sequence[Any] | None, location: Location) -> tup
     Raises:
         InvalidParameterError: One of them is neither a `Middleware` of Starlette nor a class, or cannot be made.
     """
-    if middleware is None:
-        return ()
-    if not isinstance(middleware, Sequence) or isinstance(middleware, str):
-        raise _not(f"middleware= is {show(middleware)}", location, "put it into a list")
-    return tuple(_read(item, location) for item in middleware)
+    return tuple(_read(item, location) for item in copied(middleware, "middleware", _EXPECTED, location))
 
 
 def wrapped(app: ASGIApp, middleware: Iterable[Middleware]) -> ASGIApp:
@@ -59,6 +58,6 @@ def _not(problem: str, location: Location, remedy: str) -> InvalidParameterError
     return InvalidParameterError(
         location,
         problem=problem,
-        expected="a list of ASGI middleware: classes that take the application, or Middleware(...) of Starlette",
+        expected=_EXPECTED,
         remedy=remedy,
     )

@@ -12,6 +12,9 @@ from starlette.websockets import WebSocket
 from wsroute.dependencies.callables import describe, form_of, show
 from wsroute.dependencies.rules import FORBIDDEN, Combinable, CombinableType, Rule, is_permission
 from wsroute.exceptions import InvalidParameterError, Location
+from wsroute.routing.lists import copied
+
+_EXPECTED = "a list of permissions: classes or instances with has_permission(self, websocket, route, ...)"
 
 
 class BasePermission(Combinable, metaclass=CombinableType):
@@ -64,13 +67,10 @@ def read_permissions(permissions: Sequence[Any] | None, location: Location) -> t
     Raises:
         InvalidParameterError: One of them cannot be asked.
     """
-    if isinstance(permissions, Sequence) and not isinstance(permissions, str):
-        for permission in permissions:
-            _check(permission, location)
-        return tuple(permissions)
-    if permissions is None:
-        return ()
-    raise _not(f"permissions= is {show(permissions)}", location, "put it into a list")
+    listed = copied(permissions, "permissions", _EXPECTED, location)
+    for permission in listed:
+        _check(permission, location)
+    return listed
 
 
 def instances_of(permissions: Iterable[Any]) -> tuple[Any, ...]:
@@ -128,6 +128,6 @@ def _not(problem: str, location: Location, remedy: str) -> InvalidParameterError
     return InvalidParameterError(
         location,
         problem=problem,
-        expected="a list of permissions: classes or instances with has_permission(self, websocket, route, ...)",
+        expected=_EXPECTED,
         remedy=remedy,
     )

@@ -12,10 +12,11 @@ from typing import Any
 from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from wsroute.dependencies.analysis import Analysis, Given, Overrides, Undecided
+from wsroute.dependencies.analysis import Analysis, Undecided
 from wsroute.dependencies.application import STATE, ApplicationValues
 from wsroute.dependencies.callables import describe, short_name, show
 from wsroute.dependencies.models import Dependant
+from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
@@ -336,5 +337,5 @@ def check_endpoint(endpoint: object, path: str) -> None:
             Location(path, (describe(endpoint.__wrapped__),)),
             problem="the endpoint is a handler, or the endpoint of another route, which has levels of its own",
             expected="a coroutine function",
-            remedy="mount a handler with WebSocketGateway(path, handler=...), or hand over the function itself",
+            remedy="mount a handler with WebSocketGateway(path, handler=...), or hand over its function, handler.fn",
         )

@@ -136,15 +136,7 @@ class WebSocketRouter(RouteTable):
         self._parents: WeakSet[WebSocketRouter] = WeakSet()
         self._routes: tuple[BaseRoute, ...] | None = None
         for route in routes or ():
-            if isinstance(route, WebSocketRouter):
-                self.include_router(route)
-            elif isinstance(route, BaseRoute):
-                self._add(route, (self._layer,))
-            else:
-                raise RouterError(
-                    f"routes= holds {show(route)}, which is no route. Mount a handler, a view or a function with "
-                    "WebSocketGateway(path, handler=...)."
-                )
+            self.add_route(route)
 
     if not TYPE_CHECKING:  # pragma: no branch  # for a type checker, it would make any attribute right
 
@@ -211,6 +203,25 @@ class WebSocketRouter(RouteTable):
         """
         self._add(APIWebSocketRoute(path, endpoint, name=name, **level), (self._layer,))
 
+    def add_route(self, route: BaseRoute) -> None:
+        """Add a route that exists already: a gateway, a route of wsroute or of Starlette, a mount, another router.
+
+        Args:
+            route: The route, as in `WebSocketRouter(routes=[...])`.
+
+        Raises:
+            RouterError: It is no route, or is none of wsroute, though the router adds something to what is in it.
+        """
+        if isinstance(route, WebSocketRouter):
+            self.include_router(route)
+        elif isinstance(route, BaseRoute):
+            self._add(route, (self._layer,))
+        else:
+            raise RouterError(
+                f"{show(route)} is no route. Mount a handler, a view or a function with "
+                "WebSocketGateway(path, handler=...)."
+            )
+
     def include_router(
         self,
         router: WebSocketRouter,
@@ -236,8 +247,9 @@ class WebSocketRouter(RouteTable):
         """
         if not isinstance(router, WebSocketRouter):
             raise RouterError(
-                f"include_router() got {show(router)}. It takes a WebSocketRouter; routes and routers of Starlette "
-                "and FastAPI belong into the application that this router is attached to."
+                f"include_router() got {show(router)}. It takes a WebSocketRouter; add_route() takes gateways and "
+                "single routes. Routers of Starlette and FastAPI belong into the application that this router is "
+                "attached to."
             )
         if self in router._included():
             raise RouterError(
