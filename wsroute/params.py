@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
 
@@ -27,16 +27,16 @@ Source: TypeAlias = Literal["path", "query", "header", "cookie"]
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED", "__slots__": ()})()
 
 
-@dataclass(frozen=True, repr=False, eq=False)
 class Marker:
     """What all markers share: they raise where something other than wsroute would use them."""
 
     def __repr__(self) -> str:
         """As it could have been written: error messages show it to whoever wrote it."""
-        first = next((item.name for item in fields(self)), None)
+        items: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
+        first = next((item.name for item in items), None)
         given = {
             item.name: value
-            for item in fields(self)
+            for item in items
             if item.repr and (value := getattr(self, item.name)) is not item.default
         }
         given |= given.pop("constraints", {})
@@ -58,37 +58,45 @@ class Marker:
         raise MisplacedMarkerError(self)
 
 
-@dataclass(frozen=True, eq=False)
 class ConcurrencyLimit:
     """How many connections may use one declaration at once; compared by identity, one for each declaration."""
 
-    size: int
+    __slots__ = ("__weakref__", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Depends(Marker):
     """A value that a callable provides. See `wsroute.Depends` for the parameters."""
 
     dependency: Callable[..., Any] | None = None
     use_cache: bool = True
     scope: Lifetime | None = None
-    max_concurrency: int | None = field(default=None, kw_only=True)
-    threadpool: bool | None = field(default=None, kw_only=True)
+    max_concurrency: int | None = None
+    threadpool: bool | None = None
     # A part of the comparison, so that `typing.Annotated`, which merges equal metadata, keeps limits apart.
-    limit: ConcurrencyLimit | None = field(default=None, init=False, repr=False)
+    limit: ConcurrencyLimit | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
-        size = self.max_concurrency
-        if size is None:
-            return
-        if type(size) is not int or size < 1:
-            raise InvalidParameterError(
-                Location(),
-                problem=f"max_concurrency={size!r} is no limit",
-                expected="a whole number from 1, or None for no limit",
-                remedy="write Depends(..., max_concurrency=10)",
-            )
-        object.__setattr__(self, "limit", ConcurrencyLimit(size))
+    def __init__(
+        self,
+        dependency: Callable[..., Any] | None = None,
+        use_cache: bool = True,
+        scope: Lifetime | None = None,
+        *,
+        max_concurrency: int | None = None,
+        threadpool: bool | None = None,
+    ) -> None:
+        # At once: applications make thousands of these, and a frozen dataclass sets one attribute after the other.
+        vars(self).update(
+            dependency=dependency,
+            use_cache=use_cache,
+            scope=scope,
+            max_concurrency=max_concurrency,
+            threadpool=threadpool,
+            limit=None if max_concurrency is None else _limit(max_concurrency),
+        )
 
     def __hash__(self) -> int:
         try:
@@ -98,18 +106,35 @@ class Depends(Marker):
             return hash((type(self), id(self.dependency)))
 
 
-@dataclass(frozen=True, repr=False)
+def _limit(size: int) -> ConcurrencyLimit:
+    if type(size) is int and size >= 1:
+        return ConcurrencyLimit(size)
+    raise InvalidParameterError(
+        Location(),
+        problem=f"max_concurrency={size!r} is no limit",
+        expected="a whole number from 1, or None for no limit",
+        remedy="write Depends(..., max_concurrency=10)",
+    )
+
+
+@dataclass(frozen=True, repr=False, init=False)
 class Security(Depends):
     """A dependency that adds OAuth2 scopes for everything below it."""
 
-    scopes: Sequence[str] | None = field(default=None, kw_only=True)
+    scopes: Sequence[str] | None = None
 
     __hash__ = Depends.__hash__
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __init__(
+        self,
+        dependency: Callable[..., Any] | None = None,
+        use_cache: bool = True,
+        *,
+        scopes: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(dependency, use_cache)
         # A tuple of our own: the caller's list may change later, and must not change this route.
-        object.__setattr__(self, "scopes", tuple(self.scopes) if self.scopes else None)
+        vars(self).update(scopes=tuple(scopes) if scopes else None)
 
 
 class Inject(Depends):
@@ -118,7 +143,6 @@ class Inject(Depends):
     __hash__ = Depends.__hash__
 
 
-@dataclass(frozen=True, repr=False)
 class Injects(Marker):
     """A value that a level has to provide under the name of the parameter."""
 

@@ -69,7 +69,7 @@ def test_the_nearest_level_that_says_a_close_timeout_counts() -> None:
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
 def test_a_close_timeout_that_is_no_time_is_refused(seconds: float) -> None:
     with pytest.raises(RouterError, match=r"close_timeout=.* is no time\. It is a number of seconds above 0\."):
-        Layer(close_timeout=seconds)
+        read_layer(LOCATION, close_timeout=seconds, names=LocalNames())
 
 
 def test_a_close_timeout_reaches_the_session_from_every_level() -> None:
@@ -96,12 +96,12 @@ def test_no_level_changes_when_it_is_folded() -> None:
 def test_a_way_to_refuse_that_does_not_exist_is_an_error() -> None:
     reject: Any = "never"
     with pytest.raises(RouterError):
-        Layer(reject=reject)
+        read_layer(LOCATION, reject=reject, names=LocalNames())
 
 
 def test_a_provider_without_overrides_is_an_error() -> None:
     with pytest.raises(RouterError) as raised:
-        Layer(providers=(Folded,))
+        read_layer(LOCATION, dependency_overrides_provider=Folded, names=LocalNames())
     assert str(raised.value) == (
         "dependency_overrides_provider= is wsroute.routing.layers.Folded, which has no dependency_overrides. It takes "
         "an object with such a mapping, like a FastAPI application or a router."

@@ -11,17 +11,19 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from wsroute.dependencies.callables import Form, describe, identity
 from wsroute.dependencies.concurrency import context_factory, in_thread
 from wsroute.dependencies.exits import Exits, only_leaf
 from wsroute.dependencies.models import Dependant
 from wsroute.exceptions import LifespanError
+
+if TYPE_CHECKING:  # anyio loads its streams when somebody first makes one, which few applications do
+    from anyio.streams.memory import MemoryObjectReceiveStream
 
 #: Under which name the state of a running application has its values.
 STATE = "wsroute.application"

@@ -41,7 +41,7 @@ class DependsMarker(NamedTuple):
         return (self.use_cache, self.scope, self.threadpool, id(self.limit), self.security_scopes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FieldMarker:
     """A `pydantic.Field`, which holds wherever the value comes from."""
 
@@ -56,7 +56,7 @@ class FieldMarker:
     metadata: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParamMarker(FieldMarker):
     """A `Path`, `Query`, `Header` or `Cookie`, ours or FastAPI's."""
 

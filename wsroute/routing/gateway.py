@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from starlette.routing import WebSocketRoute
@@ -162,4 +161,4 @@ def _mount_view(
 
 
 def _without_path(layer: Layer) -> Layer:
-    return replace(layer, path="/")
+    return layer._replace(path="/")

@@ -7,8 +7,8 @@ routes: one declaration can stand below many levels, and none of them writes ont
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack, get_args
 
 from starlette.middleware import Middleware
@@ -37,8 +37,11 @@ ExceptionHandlers: TypeAlias = Mapping[Any, Callable[..., Any]]
 _USUAL = Policy()
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+#: A level that was declared nowhere has captured nothing.
+_NO_NAMES = LocalNames()
+
+
+class Layer(NamedTuple):
     """One level: a router, an inclusion, a gateway, a view, a handler, or a route.
 
     Attributes:
@@ -62,27 +65,14 @@ class Layer:
     providers: tuple[Any, ...] = ()
     reject: Reject | None = None
     close_timeout: float | None = None
-    names: LocalNames = field(default_factory=LocalNames)
-    provides: Mapping[str, DependsMarker] = field(default_factory=dict)
+    names: LocalNames = _NO_NAMES
+    provides: Mapping[str, DependsMarker] = MappingProxyType({})
     middleware: tuple[Middleware, ...] = ()
     interceptors: tuple[Any, ...] = ()
     permissions: tuple[Any, ...] = ()
     handlers: HandlerTable | None = None
     name: str | None = None
     is_gateway: bool = False
-
-    def __post_init__(self) -> None:
-        if self.close_timeout is not None and not self.close_timeout > 0:
-            raise RouterError(f"close_timeout={self.close_timeout!r} is no time. It is a number of seconds above 0.")
-        if self.reject not in (None, *get_args(Reject)):
-            known = ", ".join(repr(name) for name in get_args(Reject))
-            raise RouterError(f"reject={self.reject!r} is no way to refuse a connection. It is one of {known}.")
-        for provider in self.providers:
-            if not hasattr(provider, "dependency_overrides"):
-                raise RouterError(
-                    f"dependency_overrides_provider= is {show(provider)}, which has no dependency_overrides. It takes "
-                    "an object with such a mapping, like a FastAPI application or a router."
-                )
 
     @property
     def changes_tree(self) -> bool:
@@ -126,15 +116,18 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
 
     Raises:
         InvalidParameterError: Something has the wrong shape.
+        RouterError: A setting has a value that it cannot have.
     """
     effects, provides = read_dependencies(declared.get("dependencies"), location)
     provider = declared.get("dependency_overrides_provider")
+    reject, close_timeout = declared.get("reject"), declared.get("close_timeout")
+    _check_settings(reject, close_timeout, provider)
     return Layer(
         declared.get("path", ""),
         effects,
         () if provider is None else (provider,),
-        declared.get("reject"),
-        declared.get("close_timeout"),
+        reject,
+        close_timeout,
         declared["names"],
         provides,
         read_middleware(declared.get("middleware"), location),
@@ -144,6 +137,19 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         declared.get("name"),
         declared.get("is_gateway", False),
     )
+
+
+def _check_settings(reject: object, close_timeout: float | None, provider: object) -> None:
+    if close_timeout is not None and not close_timeout > 0:
+        raise RouterError(f"close_timeout={close_timeout!r} is no time. It is a number of seconds above 0.")
+    if reject not in (None, *get_args(Reject)):
+        known = ", ".join(repr(name) for name in get_args(Reject))
+        raise RouterError(f"reject={reject!r} is no way to refuse a connection. It is one of {known}.")
+    if provider is not None and not hasattr(provider, "dependency_overrides"):
+        raise RouterError(
+            f"dependency_overrides_provider= is {show(provider)}, which has no dependency_overrides. It takes an "
+            "object with such a mapping, like a FastAPI application or a router."
+        )
 
 
 def layer_above(location: Location, **declared: Unpack[Declaration]) -> Layer:

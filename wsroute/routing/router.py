@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 from weakref import WeakSet
 
@@ -126,7 +125,7 @@ class WebSocketRouter(RouteTable):
             name=name,
         )
         # The router is an override provider itself, and nearer than the one that it is given.
-        self._layer = replace(layer, providers=(self, *layer.providers))
+        self._layer = layer._replace(providers=(self, *layer.providers))
         self.prefix = prefix
         self.name = name
         self.dependencies = layer.dependencies
