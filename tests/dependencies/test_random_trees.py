@@ -92,6 +92,8 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+# Much of it is what hypothesis does between the examples, which takes longer on a machine that is busy.
+@pytest.mark.timeout(90)
 @settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_random_trees(backend: str, case: Case) -> None:
