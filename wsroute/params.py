@@ -67,36 +67,30 @@ class ConcurrencyLimit:
         self.size = size
 
 
-@dataclass(frozen=True, repr=False, init=False)
+@dataclass(frozen=True, repr=False)
 class Depends(Marker):
     """A value that a callable provides. See `wsroute.Depends` for the parameters."""
 
     dependency: Callable[..., Any] | None = None
     use_cache: bool = True
     scope: Lifetime | None = None
-    max_concurrency: int | None = None
-    threadpool: bool | None = None
+    max_concurrency: int | None = field(default=None, kw_only=True)
+    threadpool: bool | None = field(default=None, kw_only=True)
     # A part of the comparison, so that `typing.Annotated`, which merges equal metadata, keeps limits apart.
-    limit: ConcurrencyLimit | None = field(default=None, repr=False)
+    limit: ConcurrencyLimit | None = field(default=None, init=False, repr=False)
 
-    def __init__(
-        self,
-        dependency: Callable[..., Any] | None = None,
-        use_cache: bool = True,
-        scope: Lifetime | None = None,
-        *,
-        max_concurrency: int | None = None,
-        threadpool: bool | None = None,
-    ) -> None:
-        # At once: applications make thousands of these, and a frozen dataclass sets one attribute after the other.
-        vars(self).update(
-            dependency=dependency,
-            use_cache=use_cache,
-            scope=scope,
-            max_concurrency=max_concurrency,
-            threadpool=threadpool,
-            limit=None if max_concurrency is None else _limit(max_concurrency),
-        )
+    def __post_init__(self) -> None:
+        size = self.max_concurrency
+        if size is None:
+            return
+        if type(size) is not int or size < 1:
+            raise InvalidParameterError(
+                Location(),
+                problem=f"max_concurrency={size!r} is no limit",
+                expected="a whole number from 1, or None for no limit",
+                remedy="write Depends(..., max_concurrency=10)",
+            )
+        object.__setattr__(self, "limit", ConcurrencyLimit(size))
 
     def __hash__(self) -> int:
         try:
@@ -106,35 +100,18 @@ class Depends(Marker):
             return hash((type(self), id(self.dependency)))
 
 
-def _limit(size: int) -> ConcurrencyLimit:
-    if type(size) is int and size >= 1:
-        return ConcurrencyLimit(size)
-    raise InvalidParameterError(
-        Location(),
-        problem=f"max_concurrency={size!r} is no limit",
-        expected="a whole number from 1, or None for no limit",
-        remedy="write Depends(..., max_concurrency=10)",
-    )
-
-
-@dataclass(frozen=True, repr=False, init=False)
+@dataclass(frozen=True, repr=False)
 class Security(Depends):
     """A dependency that adds OAuth2 scopes for everything below it."""
 
-    scopes: Sequence[str] | None = None
+    scopes: Sequence[str] | None = field(default=None, kw_only=True)
 
     __hash__ = Depends.__hash__
 
-    def __init__(
-        self,
-        dependency: Callable[..., Any] | None = None,
-        use_cache: bool = True,
-        *,
-        scopes: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(dependency, use_cache)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         # A tuple of our own: the caller's list may change later, and must not change this route.
-        vars(self).update(scopes=tuple(scopes) if scopes else None)
+        object.__setattr__(self, "scopes", tuple(self.scopes) if self.scopes else None)
 
 
 class Inject(Depends):

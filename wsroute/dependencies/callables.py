@@ -30,7 +30,7 @@ _CONTEXT_MANAGER_CODE = _helper_code(contextlib.contextmanager)
 _ASYNC_CONTEXT_MANAGER_CODE = _helper_code(contextlib.asynccontextmanager)
 
 #: The attributes of functions for which `inspect.signature` shows another signature than that of their code.
-_SAY_OTHERWISE = frozenset({"__wrapped__", "__signature__", "_partialmethod", "__partialmethod__"})
+_SAY_OTHERWISE = ("__wrapped__", "__signature__", "_partialmethod", "__partialmethod__")
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -114,7 +114,8 @@ def is_plain(call: object) -> TypeGuard[FunctionType]:
 
     Decorators look into `kwargs`, a partial has moved the positions, and `__signature__` is there to differ.
     """
-    return isinstance(call, FunctionType) and _SAY_OTHERWISE.isdisjoint(vars(call))
+    # Not by a look into its `__dict__`, which each function would then have, and keep.
+    return isinstance(call, FunctionType) and not any(hasattr(call, name) for name in _SAY_OTHERWISE)
 
 
 def takes_positions(call: Callable[..., Any]) -> bool:
