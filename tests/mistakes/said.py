@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from textwrap import dedent
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -32,6 +33,13 @@ class Plain:
 
 def get_limit() -> int:
     return 10
+
+
+def said_by_pydantic(annotation: Any) -> str:
+    """What pydantic says of a type that it refuses."""
+    with pytest.raises(Exception) as raised:  # its kind and its words depend on the release
+        TypeAdapter(annotation)
+    return " ".join(str(raised.value).partition("For further information visit")[0].split())
 
 
 def at_declaration(error: type[WsRouteError], text: str) -> Callable[[Declare], Callable[[], None]]:

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from pydantic import Field
 from starlette.middleware import Middleware
 
-from tests.mistakes.said import Plain, at_binding, at_declaration, get_limit, says
+from tests.mistakes.said import Plain, at_binding, at_declaration, get_limit, said_by_pydantic, says
 from wsroute import (
     AllowAny,
     APIWebSocketRoute,
@@ -293,21 +293,20 @@ def test_a_parameter_that_a_level_was_to_provide(router: WebSocketRouter) -> Non
 
 @at_binding(
     InvalidParameterError,
-    """
-    pydantic refuses Plain as it is declared: The core schema type 'is-instance' is not a valid discriminated union \
-variant.
+    f"""
+    pydantic refuses int as it is declared: {said_by_pydantic(Annotated[int, Field(gt="one")])}
       route '/items'
       HERE.endpoint
-         parameter 'user'
+         parameter 'limit'
       expected: a type with constraints and metadata that fit it
       remedy: correct the declaration
     """,
 )
 def test_a_provided_parameter_with_metadata_that_does_not_fit_its_type(router: WebSocketRouter) -> None:
-    inner = WebSocketRouter(dependencies={"user": Plain})
+    inner = WebSocketRouter(dependencies={"limit": get_limit})
 
     @inner.websocket("/items")
-    async def endpoint(websocket: WebSocket, user: Annotated[Plain, Field(discriminator="kind")]) -> None: ...
+    async def endpoint(websocket: WebSocket, limit: Annotated[int, Field(gt="one")]) -> None: ...
 
     router.include_router(inner)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import pytest
-from pydantic import Field, Json, TypeAdapter
+from pydantic import Field, Json
 
-from tests.mistakes.said import Filter, Plain, at_binding, at_declaration
+from tests.mistakes.said import Filter, Plain, at_binding, at_declaration, said_by_pydantic
 from wsroute import (
     APIWebSocketRoute,
     Depends,
@@ -17,12 +16,6 @@ from wsroute import (
     WebSocket,
     WebSocketRouter,
 )
-
-
-def said_by_pydantic(annotation: Any) -> str:
-    with pytest.raises(Exception) as raised:  # its kind and its words depend on the release
-        TypeAdapter(annotation)
-    return " ".join(str(raised.value).partition("For further information visit")[0].split())
 
 
 @at_binding(
