@@ -15,10 +15,9 @@ import io
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from unittest import mock
 
 import pytest
 
@@ -33,12 +32,22 @@ LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
+@contextmanager
+def findable(module: ModuleType) -> Iterator[None]:
+    """A module that is imported already. What it imports stays imported: pydantic bears no second time."""
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
+
+
 def outputs(page: Path) -> Iterator[tuple[re.Match[str] | None, str]]:
     """Run a page: each block that shows an output, and what was printed. No block: an output that is not shown."""
     module = ModuleType(page.stem.replace("-", "_"))
     printed = ""
     # A class looks for its annotations' names in its module.
-    with mock.patch.dict(sys.modules, {module.__name__: module}):
+    with findable(module):
         source = page.read_text()
         for block in BLOCK.finditer(source):
             comment = block["comment"] or ""
