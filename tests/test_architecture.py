@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "wsroute"
 FLOORS = ["exceptions", "params", "param_functions", "dependencies", "wire", "messages", "routing", "testing", "roof"]
 
 #: Who may know pydantic: what asks about types, and what makes values of them.
-KNOW_PYDANTIC = {"annotations", "defaults", "fallbacks", "fields", "lookups"}
+KNOW_PYDANTIC = {"annotations", "defaults", "fallbacks", "fields", "lookups", "metadata"}
 
 
 def name_of(path: Path) -> str:

@@ -35,9 +35,7 @@ class Marker:
         items: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
         first = next((item.name for item in items), None)
         given = {
-            item.name: value
-            for item in items
-            if item.repr and (value := getattr(self, item.name)) is not item.default
+            item.name: value for item in items if item.repr and (value := getattr(self, item.name)) is not item.default
         }
         given |= given.pop("constraints", {})
         arguments = (f"{'' if name == first else f'{name}='}{_name_or_repr(value)}" for name, value in given.items())

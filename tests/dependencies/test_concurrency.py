@@ -77,6 +77,14 @@ async def test_a_function_gets_its_arguments_and_runs_in_another_thread() -> Non
     assert await in_thread(lambda *args: args, 1, 2) == (1, 2)
 
 
+async def test_a_coroutine_that_a_function_returns_comes_out_of_the_thread() -> None:
+    async def later() -> str:
+        return "later"
+
+    coroutine = await in_thread(lambda: later())  # trio itself takes this for a mistake
+    assert await coroutine == "later"
+
+
 async def test_a_function_raises_its_exception_in_the_task() -> None:
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

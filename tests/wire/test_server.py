@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.server import IMPLEMENTATIONS, LONG, Server, WebSocketImplementation, tolerant
+from wsroute.dependencies.shields import enter_shield
 from wsroute.exceptions import WebSocketRequestValidationError
 from wsroute.wire.session import Policy, session
 from wsroute.wire.socket import Socket
@@ -239,6 +240,22 @@ def test_an_accept_has_its_headers_and_those_of_the_injected_response(server: Se
         assert (headers["x-a"], headers["x-b"]) == ("1", "2")
         assert headers.get_all("set-cookie") == ["a=1; Path=/; SameSite=lax", "b=2; Path=/; SameSite=lax"]
         assert "content-type" not in headers
+
+
+# What the documentation says of the cost
+
+
+@scenario
+async def shielded(websocket: Socket) -> None:
+    shield = enter_shield()
+    if shield is not None:
+        shield.__exit__(None, None, None)
+    await websocket.send_text(str(shield))
+
+
+def test_no_cancel_scope_is_around_a_connection(server: Server) -> None:
+    with server.connect("/accepted/shielded") as client:
+        assert client.recv(LONG) == "None"
 
 
 # Denials by the application

@@ -9,7 +9,7 @@ most parameters have need its core only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -29,24 +29,11 @@ from wsroute.dependencies.annotations import (
 )
 from wsroute.dependencies.fallbacks import Fallback, fallback_of
 from wsroute.dependencies.lookups import UNSET, Lookup, ModelReader, wire_names
-from wsroute.dependencies.markers import FieldMarker, ParamMarker
+from wsroute.dependencies.markers import ParamMarker
+from wsroute.dependencies.metadata import for_pydantic, refused, says_nothing
 from wsroute.dependencies.sources import Grouped, group_source
 from wsroute.exceptions import InvalidParameterError, Location, MissingPathParameterError
 from wsroute.params import Source
-
-#: What `pydantic.Field` takes that says nothing about validation, or that is looked at elsewhere.
-_NO_CONSTRAINTS = frozenset(
-    {
-        "alias_priority",
-        "serialization_alias",
-        "title",
-        "description",
-        "examples",
-        "deprecated",
-        "json_schema_extra",
-        "validate_default",
-    }
-)
 
 #: What pydantic makes of the types of `is_simple`.
 _SIMPLE_SCHEMAS: Mapping[Any, CoreSchema] = {
@@ -89,7 +76,7 @@ class ParamField:
     @property
     def item(self) -> Any:
         """The type as pydantic gets it."""
-        extra = [*_for_pydantic(self.metadata), *filter(None, (self.fallback,))]
+        extra = [*for_pydantic(self.metadata), *filter(None, (self.fallback,))]
         return Annotated[(self.annotation, *extra)] if extra else self.annotation
 
     @property
@@ -255,7 +242,7 @@ def make_field(
         alias=name if model else lookups[0].shown,
         lookups=lookups,
         annotation=annotation,
-        metadata=tuple(entry for entry in metadata if not _says_nothing(entry)),
+        metadata=tuple(entry for entry in metadata if not says_nothing(entry)),
         fallback=fallback,
         sequence=sequence,
         model=reader,
@@ -265,60 +252,6 @@ def make_field(
         # pydantic certainly has a schema for the others, and building it would cost more than all of the analysis.
         _check_schema(field, annotation)
     return field
-
-
-def validator_of(annotation: Any, metadata: tuple[Any, ...], location: Location) -> Callable[[Any], Any] | None:
-    """What validates a value that is there already; `None` if the annotation does not ask for that.
-
-    It does by metadata that only pydantic reads: `Annotated[int, Field(gt=0)]`, `InstanceOf[User]`.
-
-    Args:
-        annotation: The type, without `Annotated`.
-        metadata: What `Annotated` carries, field markers among it.
-        location: Where it is declared.
-
-    Raises:
-        InvalidParameterError: pydantic has no schema for it.
-    """
-    if not any(_asks_for_validation(entry) for entry in metadata):
-        return None
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
-
-    asked = Annotated[(annotation, *_for_pydantic(metadata))]
-    try:
-        try:
-            adapter = TypeAdapter(asked, config=ConfigDict(arbitrary_types_allowed=True))
-        except PydanticUserError:  # models have a configuration of their own
-            adapter = TypeAdapter(asked)
-    except Exception as error:
-        raise _refused(annotation, error, location) from error
-    validate: Callable[[Any], Any] = adapter.validator.validate_python
-    return validate
-
-
-def _asks_for_validation(entry: Any) -> bool:
-    if isinstance(entry, FieldMarker):
-        return not _says_nothing(entry)
-    packages = {base.__module__.partition(".")[0] for base in type(entry).__mro__}
-    return hasattr(entry, "__get_pydantic_core_schema__") or not packages.isdisjoint(("annotated_types", "pydantic"))
-
-
-def _says_nothing(entry: Any) -> bool:
-    return isinstance(entry, FieldMarker) and not (entry.metadata or entry.constraints.keys() - _NO_CONSTRAINTS)
-
-
-def _for_pydantic(metadata: Iterable[Any]) -> Iterator[Any]:
-    """The metadata, with markers as pydantic understands them."""
-    for entry in metadata:
-        if not isinstance(entry, FieldMarker):
-            yield entry
-            continue
-        yield from entry.metadata
-        constraints = {name: value for name, value in entry.constraints.items() if name not in _NO_CONSTRAINTS}
-        if constraints:
-            from pydantic import Field
-
-            yield Field(**constraints)
 
 
 def _check_header_names(lookups: tuple[Lookup, ...], location: Location) -> None:
@@ -358,17 +291,4 @@ def _check_schema(field: ParamField, annotation: Any) -> None:
             remedy=f"if {field.name!r} is a dependency, write Annotated[{type_name(annotation)}, Depends(...)]",
         ) from error
     except Exception as error:
-        raise _refused(annotation, error, field.location) from error
-
-
-def _refused(annotation: Any, error: Exception, location: Location) -> InvalidParameterError:
-    return InvalidParameterError(
-        location,
-        problem=f"pydantic refuses {type_name(annotation)} as it is declared: {_text_of(error)}",
-        expected="a type with constraints and metadata that fit it",
-        remedy="correct the declaration",
-    )
-
-
-def _text_of(error: Exception) -> str:
-    return " ".join(str(error).partition("For further information visit")[0].split())
+        raise refused(annotation, error, field.location) from error

@@ -15,9 +15,10 @@ from weakref import WeakKeyDictionary
 from wsroute.dependencies import specials
 from wsroute.dependencies.annotations import is_union
 from wsroute.dependencies.callables import Form, describe, form_of, identity, is_class, show
-from wsroute.dependencies.fields import ParamField, make_field, validator_of
+from wsroute.dependencies.fields import ParamField, make_field
 from wsroute.dependencies.lifetimes import check_app_value, check_scope, lifetime_of
 from wsroute.dependencies.markers import DependsMarker, InjectsMarker
+from wsroute.dependencies.metadata import validator_of
 from wsroute.dependencies.models import Argument, Dependant, Special, SpecialParam
 from wsroute.dependencies.providers import Providers, Reach
 from wsroute.dependencies.reading import (

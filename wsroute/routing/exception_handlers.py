@@ -35,9 +35,7 @@ def read_exception_handlers(handlers: Mapping[Any, Any] | None, location: Locati
         elif isinstance(key, int) and not isinstance(key, bool):
             codes[key] = handler
         else:
-            raise _not(
-                f"exception_handlers= has the key {show(key)}", location, "use the class, or a number"
-            )
+            raise _not(f"exception_handlers= has the key {show(key)}", location, "use the class, or a number")
     return HandlerTable(classes, codes) if handlers else None
 
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
+from wsroute.routing.entries import Entry
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Level, Reject, fold, layer_above
 from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
@@ -22,44 +23,6 @@ from wsroute.routing.standalone import Lifespan, no_lifespan
 from wsroute.routing.table import RouteTable
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
-
-
-class _Entry:
-    """What a router holds: a route, or another router; and the routes that this gives below the router's own level.
-
-    The effective routes are kept while their declarations are, so that adding a route does not undo the binding of all
-    others.
-    """
-
-    __slots__ = ("_layers", "_made", "source")
-
-    def __init__(self, source: BaseRoute | WebSocketRouter, layers: tuple[Layer, ...]) -> None:
-        self.source = source
-        self._layers = layers
-        # By identity, as routes are equal that look alike; the declaration is kept with what was made of it.
-        self._made: dict[int, tuple[APIWebSocketRoute, APIWebSocketRoute]] = {}
-
-    def effective(self) -> list[BaseRoute]:
-        """The routes, with all paths and dependencies of the levels above them."""
-        routes = self.source.routes if isinstance(self.source, RouteTable) else (self.source,)
-        return [self._below(route) for route in routes]
-
-    def _below(self, route: BaseRoute) -> BaseRoute:
-        if not isinstance(route, APIWebSocketRoute):
-            self._check_foreign(route)
-            return route
-        if id(route) not in self._made:
-            self._made[id(route)] = (route, route.below(*self._layers))
-        return self._made[id(route)][1]
-
-    def _check_foreign(self, route: BaseRoute) -> None:
-        if not any(layer.path or layer.changes_tree or layer.middleware for layer in self._layers):
-            return
-        raise RouterError(
-            f"{show(route)} is no route of wsroute, so the prefix of the router above it, its dependencies and all "
-            "else that it adds would not apply to it. Give it its whole path and put it into a router that adds "
-            "nothing, or into the application itself."
-        )
 
 
 class WebSocketRouter(RouteTable):
@@ -131,7 +94,7 @@ class WebSocketRouter(RouteTable):
         self.dependencies = layer.dependencies
         self._policy = fold([layer]).policy
         self._lifespan = lifespan or no_lifespan
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._parents: WeakSet[WebSocketRouter] = WeakSet()
         self._routes: tuple[BaseRoute, ...] | None = None
         for route in routes or ():
@@ -270,7 +233,7 @@ class WebSocketRouter(RouteTable):
         router._parents.add(self)
 
     def _add(self, source: BaseRoute, layers: tuple[Layer, ...]) -> None:
-        entry = _Entry(source, layers)
+        entry = Entry(source, layers)
         entry.effective()  # what cannot be below these levels is reported here
         self._entries.append(entry)
         self._changed()
