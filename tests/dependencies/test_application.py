@@ -418,6 +418,35 @@ async def test_what_was_built_is_not_handed_out_after_the_end() -> None:
         await values.get(value_of(by_coroutine))
 
 
+async def test_while_the_last_value_is_built_nobody_can_ask_for_another_one() -> None:
+    values, found = ApplicationValues(), list[Any]()
+    building, go_on = anyio.Event(), anyio.Event()
+
+    async def slow() -> str:
+        building.set()
+        await go_on.wait()
+        return "slow"
+
+    async def get() -> None:
+        found.append(await values.get(wanted))
+
+    async def application() -> None:
+        async with values:
+            connections.start_soon(get)
+            await building.wait()
+
+    wanted = value_of(slow)
+    async with anyio.create_task_group() as connections:
+        connections.start_soon(application)
+        await building.wait()
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(LifespanError, match="the application has ended"):
+            await values.get(value_of(by_coroutine))
+        go_on.set()
+
+    assert found == ["slow"]
+
+
 async def test_who_waits_when_the_application_is_cancelled_gets_an_error() -> None:
     raised: list[str] = []
     values = ApplicationValues()

@@ -115,6 +115,7 @@ class ApplicationValues:
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._ended = True  # before the last builds are finished, so that nobody asks for another one
         self._requests.close()
         try:
             await self._tasks.__aexit__(kind, exception, traceback)
