@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +22,19 @@ if TYPE_CHECKING:
 _IMMUTABLE = (NoneType, str, bytes, int, float, complex, bool, enum.Enum)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Fallback:
     """Metadata for pydantic, whose own `Field` knows defaults of models only, and warns.
 
-    Attributes:
+    Args:
         settings: `default` or `default_factory`.
         is_validated: Whether the value is validated as one that was sent.
     """
 
-    settings: Mapping[str, Any]
-    is_validated: bool
+    __slots__ = ("is_validated", "settings")
+
+    def __init__(self, settings: Mapping[str, Any], is_validated: bool) -> None:
+        self.settings = settings
+        self.is_validated = is_validated
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return self.around(handler(source))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from wsroute.dependencies.callables import show
 
@@ -55,17 +54,27 @@ class CombinableType(ABCMeta):
         return Rule("not", (cls,))
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rule(Combinable):
-    """An expression of permissions, asked from left to right and no further than it takes.
+    """An expression of permissions, asked from left to right and no further than it takes. Immutable.
 
-    Attributes:
+    Args:
         operator: What combines them.
         operands: Permissions, and rules.
     """
 
+    __slots__ = ("operands", "operator")
+
     operator: Literal["and", "or", "not"]
     operands: tuple[Any, ...]
+
+    # By hand: to make a frozen dataclass takes longer than to load the rest of this module.
+
+    def __init__(self, operator: Literal["and", "or", "not"], operands: tuple[Any, ...]) -> None:
+        object.__setattr__(self, "operator", operator)
+        object.__setattr__(self, "operands", operands)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{self!r} cannot be changed: it may stand at several levels. Write another rule.")
 
     @property
     def message(self) -> object:
