@@ -202,6 +202,20 @@ class APIWebSocketRoute(WebSocketRoute):
         """The source of the function that does it. Binds the route."""
         return self.bind().program.source
 
+    @property
+    def override_providers(self) -> tuple[Any, ...]:
+        """The objects whose `dependency_overrides` a connection passes, nearest first; the application's comes last."""
+        return self._providers
+
+    @override_providers.setter
+    def override_providers(self, providers: tuple[Any, ...]) -> None:
+        self._providers = providers
+
+    @property
+    def provided_names(self) -> tuple[str, ...]:
+        """The names by which its levels provide dependencies."""
+        return tuple(self._folded.provides.names())
+
     def bind(self) -> Solver:
         """Decide everything that the levels above may decide; later calls return what the first one has decided.
 
