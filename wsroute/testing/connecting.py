@@ -147,7 +147,7 @@ class connect:
         scope.update(self._scope or {})
         transcript = Transcript(self._handshake.target)
         transcript.note("client", "connects")
-        self._wire = wire = Wire(backend, scope, transcript)
+        self._wire = wire = Wire(backend.bell, scope, transcript)
         self._running = Running(backend, self._app, scope, wire.receive, wire.send, wire.news, wire.lose)
         self._client = client = ClientWebSocket(wire, self._running, scope, transcript, self._deadline, self._raises)
         try:

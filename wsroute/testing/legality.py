@@ -53,7 +53,7 @@ def violation(message: Mapping[str, Any], phase: Phase, scope: Mapping[str, Any]
     if kind == "websocket.http.response.start":
         return _of_status(message.get("status")) or _of_headers(message)
     if not isinstance(message.get("body", b""), bytes):
-        return f"the body of a refusal is {type(message['body']).__name__}, and has to be bytes"
+        return f"the body of a refusal as {type(message['body']).__name__}; it is bytes"
     return None
 
 
@@ -97,8 +97,8 @@ def _of_subprotocol(subprotocol: object, scope: Mapping[str, Any]) -> str | None
     if subprotocol is None or subprotocol in offered:
         return None
     return (
-        f"the subprotocol {subprotocol!r} was accepted, and the client offered {list(offered)!r}, so that it drops the "
-        "connection (RFC 6455, section 4.1)"
+        f"the subprotocol {subprotocol!r}, where the client offered {list(offered)!r}, so that it drops the connection "
+        "(RFC 6455, section 4.1)"
     )
 
 

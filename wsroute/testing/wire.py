@@ -7,11 +7,12 @@ sends raise an OSError. What is illegal ends the connection, with 1006 for the c
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from starlette.types import Message, Scope
 
-from wsroute.testing.backends import Backend
+from wsroute.testing.backends import Bell
 from wsroute.testing.errors import IllegalMessage
 from wsroute.testing.legality import Phase, violation
 from wsroute.testing.transcript import Transcript
@@ -65,7 +66,7 @@ class Wire:
     """One connection.
 
     Args:
-        backend: The event loop.
+        make_bell: Makes a bell.
         scope: The scope of the connection.
         transcript: Where all that is said is noted.
 
@@ -78,20 +79,20 @@ class Wire:
         news: Rings when the client has got something, and when the application has ended.
     """
 
-    def __init__(self, backend: Backend, scope: Scope, transcript: Transcript) -> None:
+    def __init__(self, make_bell: Callable[[], Bell], scope: Scope, transcript: Transcript) -> None:
         self.accepted: Message | None = None
         self.refusal: Answer | None = None
         self.frames: deque[Frame] = deque()
         self.end: Close | None = None
         self.violation: IllegalMessage | None = None
-        self.news = backend.bell()
+        self.news = make_bell()
         self._scope = scope
         self._transcript = transcript
         self._phase = Phase.CONNECTING
         self._gone = False
         self._inbox: deque[Message] = deque(({"type": "websocket.connect"},))
-        self._arrived = backend.bell()
-        self._drained = backend.bell()
+        self._arrived = make_bell()
+        self._drained = make_bell()
         #: What the way to a client that does not read holds: frames and bytes.
         self._held: tuple[int, int] | None = None
 
@@ -135,7 +136,7 @@ class Wire:
         """Send a frame to the application."""
         kind = "text" if isinstance(frame, str) else "bytes"
         self._transcript.note("client", "sends", frame)
-        self._tell({"type": "websocket.receive", kind: frame})
+        self.tell({"type": "websocket.receive", kind: frame})
 
     def leave(self, code: int, reason: str, how: str) -> None:
         """End the connection from the client's side, unless it has ended; whoever waits to send is let go.
@@ -149,7 +150,7 @@ class Wire:
         if self.end is None and self.refusal is None:
             self._transcript.note("client", how)
             self.end = Close(code, reason)
-            self._tell({"type": "websocket.disconnect", "code": code, "reason": reason})
+            self.tell({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def pause(self) -> None:
         """From now on the client does not read: sends wait once the way to it is full."""
@@ -173,6 +174,11 @@ class Wire:
 
     # What the server does
 
+    def tell(self, message: Message) -> None:
+        """Hand a message to the application."""
+        self._inbox.append(message)
+        self._arrived.ring()
+
     def lose(self) -> None:
         """The application has ended: whatever it has left open ends as a server ends it."""
         if self._phase in (Phase.CONNECTING, Phase.DENYING):
@@ -181,10 +187,6 @@ class Wire:
                 self._answer(_NO_ANSWER)
         elif self.end is None:
             self.end = Close(ABNORMAL, "")
-
-    def _tell(self, message: Message) -> None:
-        self._inbox.append(message)
-        self._arrived.ring()
 
     def _is_full(self) -> bool:
         if self._held is None:
@@ -212,7 +214,7 @@ class Wire:
         self._phase = Phase.CLOSED
         self.end = Close(code, reason)
         self._transcript.note("application", f"closes with {code} {reason!r}")
-        self._tell({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.tell({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def _deny(self, message: Message) -> None:
         if message["type"] == "websocket.http.response.start":
@@ -227,7 +229,7 @@ class Wire:
 
     def _answer(self, answer: Answer) -> None:
         self.refusal = answer
-        self._tell({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
+        self.tell({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
 
     def _violated(self, problem: str) -> IllegalMessage:
         error = IllegalMessage(f"the application sent {problem}")
@@ -237,6 +239,6 @@ class Wire:
         if self._phase is Phase.OPEN:
             self._phase = Phase.CLOSED
             self.end = Close(ABNORMAL, "")
-            self._tell({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
+            self.tell({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
             self.news.ring()
         return error
