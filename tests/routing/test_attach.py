@@ -30,6 +30,7 @@ from wsroute import (
     WebSocketRequestValidationError,
     WebSocketRouter,
 )
+from wsroute.testing import connect_sync, lifespan_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +95,8 @@ def test_attaching_again_changes_nothing(make: Make) -> None:
     routes, lifespan = [*app.router.routes], app.router.lifespan_context
     router.attach(app)
     assert (app.router.routes, app.router.lifespan_context) == (routes, lifespan)
-    with TestClient(app):
+    with lifespan_sync(app):
+        # It has started, and a second time is no mistake all the same.
         router.attach(app)
     assert calls == ["router starts", "router ends"]
 
@@ -112,14 +114,14 @@ def test_one_router_is_attached_to_several_applications(make: Make) -> None:
     router = router_of()
     for app in (make(), make()):
         router.attach(app)
-        with TestClient(app).websocket_connect("/rooms") as websocket:
+        with connect_sync(app, "/rooms") as websocket:
             assert websocket.receive_json() == 1
 
 
 @applications
 def test_attaching_late_is_an_error(make: Make) -> None:
     app = make()
-    with TestClient(app), pytest.raises(RouterError, match="too late"):
+    with lifespan_sync(app), pytest.raises(RouterError, match="too late"):
         router_of().attach(app)
 
 
@@ -141,9 +143,8 @@ def test_sockets_and_requests_share_a_path_in_an_application() -> None:
         return "page"
 
     router_of().attach(app)
-    client = TestClient(app)
-    assert client.get("/rooms").json() == "page"
-    with client.websocket_connect("/rooms") as websocket:
+    assert TestClient(app).get("/rooms").json() == "page"
+    with connect_sync(app, "/rooms") as websocket:
         assert websocket.receive_json() == 1
 
 
@@ -170,7 +171,7 @@ def test_the_lifespan_of_the_router_runs_inside_of_the_applications(make: Make) 
         await websocket.send_json(websocket.scope["state"])
 
     router.attach(app)
-    with TestClient(app) as client, client.websocket_connect("/") as websocket:
+    with connect_sync(app, lifespan=True) as websocket:
         assert websocket.receive_json() == {"of": "app", "outer": 1, "router": 1, "inner": 1}
     names = ["app", "router", "inner"]
     assert calls == [f"{name} starts" for name in names] + [f"{name} ends" for name in names[::-1]]
@@ -190,7 +191,7 @@ def test_a_router_that_is_included_after_attaching_takes_part_in_the_lifespan(ma
     app, router = make(), WebSocketRouter()
     router.attach(app)
     router.include_router(WebSocketRouter(lifespan=lifespan_of(calls, "later", None)))
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["later starts"]
     assert calls == ["later starts", "later ends"]
 
@@ -202,7 +203,7 @@ def test_an_application_does_not_start_with_a_declaration_that_cannot_work(make:
     app, router = make(), WebSocketRouter()
     router.attach(app)
     router.add_api_websocket_route("/", unmarked)
-    with pytest.raises(InvalidParameterError), TestClient(app):
+    with pytest.raises(InvalidParameterError), lifespan_sync(app):
         raise AssertionError("started")
 
 
@@ -358,5 +359,5 @@ def test_a_router_in_the_list_of_routes_is_served_where_it_stands(make: Make) ->
     app = make(routes=[Route("/rooms", page), router_of(), Route("/last", page)])
     client = TestClient(app)
     assert client.get("/rooms").text == client.get("/last").text == "page"
-    with client.websocket_connect("/rooms") as websocket:
+    with connect_sync(app, "/rooms") as websocket:
         assert websocket.receive_json() == 1
