@@ -9,28 +9,30 @@ from types import ModuleType
 
 import anyio
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import ASGIApp
 
 from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
 from docs.examples.gateway.desk import Journal
 from tests.test_docs import BLOCK, run
+from wsroute.testing import HandshakeRefused, connect_sync
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def first_example() -> TestClient:
+def first_example() -> ASGIApp:
     """The first block of the README, as an application."""
     readme = ROOT / "README.md"
     block = next(BLOCK.finditer(readme.read_text()))
     module = ModuleType("first_example")
     run(block["text"], 0, readme, module)
-    return TestClient(module.router)
+    app: ASGIApp = module.router
+    return app
 
 
-def test_the_readmes_first_example_answers_its_client(first_example: TestClient) -> None:
-    with first_example.websocket_connect("/rooms/7?token=secret") as websocket:
+def test_the_readmes_first_example_answers_its_client(first_example: ASGIApp) -> None:
+    with connect_sync(first_example, "/rooms/7?token=secret") as websocket:
         websocket.send_text("Hello")
         assert websocket.receive_text() == "ann@7: Hello"
 
@@ -43,10 +45,10 @@ def test_the_readmes_first_example_answers_its_client(first_example: TestClient)
     ],
 )
 def test_the_readmes_first_example_refuses_who_does_not_fit(
-    first_example: TestClient, url: str, status: int, told: object
+    first_example: ASGIApp, url: str, status: int, told: object
 ) -> None:
-    with pytest.raises(WebSocketDenialResponse) as refusal:
-        first_example.websocket_connect(url).__enter__()
+    with pytest.raises(HandshakeRefused) as refusal, connect_sync(first_example, url):
+        raise AssertionError("accepted")
 
     detail = refusal.value.json()["detail"]
     assert refusal.value.status_code == status

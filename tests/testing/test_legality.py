@@ -54,8 +54,8 @@ ILLEGAL: list[tuple[Phase, dict[str, Any], str]] = [
     (
         Phase.CONNECTING,
         {"type": ACCEPT, "subprotocol": "other"},
-        "the subprotocol 'other', where the client offered ['chat'], so that it drops the connection (RFC 6455, section "
-        "4.1)",
+        "the subprotocol 'other', where the client offered ['chat'], so that it drops the connection (RFC 6455, "
+        "section 4.1)",
     ),
     (Phase.CONNECTING, {"type": ACCEPT, "headers": [("a", b"b")]}, "the header 'a': b'b'; both are bytes"),
     (Phase.CONNECTING, {"type": START, "status": 404, "headers": [(b"a", "")]}, "the header b'a': ''; both are bytes"),
