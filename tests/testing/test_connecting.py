@@ -23,7 +23,16 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wsroute import APIWebSocketRoute, Depends, HTTPException, Request, WebSocket, WebSocketGateway, WebSocketRouter
+from wsroute import (
+    APIWebSocketRoute,
+    Depends,
+    HTTPException,
+    Request,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketGateway,
+    WebSocketRouter,
+)
 from wsroute import websocket as handler
 from wsroute.testing import (
     DeadlinePassed,
@@ -386,6 +395,46 @@ async def test_a_test_that_gives_up_is_told_of_the_exception_too() -> None:
         async with connect(raising):
             pytest.fail("enough")
     assert any(note.startswith("besides, the application raised") for note in caught.value.__notes__)
+
+
+async def reading(websocket: FastAPIWebSocket) -> None:
+    await websocket.accept()
+    while True:
+        await websocket.receive_text()
+
+
+async def sending(websocket: FastAPIWebSocket) -> None:
+    await websocket.accept()
+    while True:
+        await websocket.send_text("x")
+
+
+async def by_hand(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.accept"})
+    for _ in range(2):  # the connect, and the disconnect
+        await receive()
+    await send({"type": "websocket.send", "text": "x"})
+
+
+@pytest.mark.parametrize("endpoint", [reading, sending])
+async def test_an_endpoint_that_ends_with_its_client_has_done_nothing_wrong(endpoint: Any) -> None:
+    app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+    async with connect(app, allow=["messages"]) as ws:
+        await ws.drop()
+    assert isinstance(ws.exception, WebSocketDisconnect)
+    async with connect(by_hand) as ws:
+        await ws.close()
+    assert isinstance(ws.exception, OSError)
+
+
+async def test_an_endpoint_that_raises_a_disconnect_while_its_client_is_there_has() -> None:
+    async def endpoint(websocket: FastAPIWebSocket) -> None:
+        await websocket.accept()
+        raise WebSocketDisconnect(4000)
+
+    with pytest.raises(WebSocketDisconnect):
+        async with connect(Starlette(routes=[WebSocketRoute("/", endpoint)])) as ws:
+            await ws.receive()
 
 
 async def test_exceptions_are_kept_where_the_test_wants_to_see_what_a_client_does() -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from starlette.types import Scope
 
+from wsroute.dependencies.exits import is_disconnect
 from wsroute.testing.errors import ConnectionClosed, DeadlinePassed, SocketTestError, UnexpectedMessage
 from wsroute.testing.legality import reason_violation
 from wsroute.testing.models import dumped, loaded
 from wsroute.testing.running import Running
 from wsroute.testing.transcript import Transcript, shown
-from wsroute.testing.wire import ABNORMAL, Close, Frame, Wire
+from wsroute.testing.wire import ABNORMAL, ClientGone, Close, Frame, Wire
 from wsroute.wire.frames import is_sendable_code
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ class ClientWebSocket:
     def exception(self) -> BaseException | None:
         """What the application has raised."""
         return self._running.exception
+
+    @property
+    def failures(self) -> list[BaseException]:
+        """What the application did wrong; that it noticed in this way that the client has left is no failure."""
+        raised = self._running.exception
+        if raised is not None and self._wire.left and (is_disconnect(raised) or isinstance(raised, ClientGone)):
+            raised = None
+        return [failure for failure in dict.fromkeys((raised, self._wire.violation)) if failure is not None]
 
     # Sending
 
@@ -288,7 +297,7 @@ class ClientWebSocket:
             return None
         # It may raise only after it has closed.
         await self._running.wait(self._deadline)
-        return self._running.exception or self._wire.violation
+        return next(iter(self.failures), None)
 
     async def _ended(self, problem: str) -> BaseException:
         end = self._wire.end or Close(ABNORMAL, "")

@@ -53,7 +53,8 @@ class connect:
             found without it.
         deadline: How long each wait may take, in seconds of real time. Default 2.
         raise_app_exceptions: Whether what the application raises is raised in the test. If not, the test sees what a
-            client would, and `ws.exception` is what was raised.
+            client would, and `ws.exception` is what was raised. A `WebSocketDisconnect` once the client has left is
+            how many endpoints end, and is not raised.
         allow: What the connection may leave behind: `"messages"` that nobody reads, `"tasks"` that are still running.
 
     Raises:
@@ -209,10 +210,7 @@ class connect:
                 stray.cancel()
         if left:
             found.append(LeftBehind("the connection has left something behind", *left, str(self._client.transcript)))
-        if self._raises:
-            raised = dict.fromkeys((self._running.exception, self._wire.violation))
-            found[:0] = [failure for failure in raised if failure is not None]
-        return found
+        return [*self._client.failures, *found] if self._raises else found
 
     async def _stop(self) -> None:
         """Cancel the application; one that does not care is left to the end of the event loop."""

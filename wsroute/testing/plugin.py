@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 def ws_connect() -> type[connect]:
     """Open a connection: `async with ws_connect(app, "/rooms/7") as ws: ...`, as `wsroute.testing.connect`.
 
-    It runs in the event loop of the test, whichever plugin has made that: anyio, pytest-asyncio in each of its modes,
-    pytest-trio.
+    It runs in the event loop of the test, whichever plugin has made that: anyio, or pytest-asyncio in any of its modes.
     """
     from wsroute.testing.connecting import connect
 

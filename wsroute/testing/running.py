@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from anyio import get_cancelled_exc_class
 from anyio.lowlevel import checkpoint
@@ -92,14 +92,10 @@ class Running:
             found.append(f"open dependencies: {', '.join(names)}")
         return found
 
-    async def strays(self, ignored: Collection[str] = ()) -> list[Stray]:
-        """The tasks that it has left behind, once it has ended; those that are about to end get some turns to do so.
-
-        Args:
-            ignored: Names of tasks that may outlive it.
-        """
+    async def strays(self) -> list[Stray]:
+        """The tasks that it has left behind, once it has ended; those that are about to end get some turns to do so."""
         for _ in range(TURNS):
-            found = [stray for stray in self._backend.strays(self) if stray.name not in ignored]
+            found = self._backend.strays(self)
             if not found:
                 break
             await checkpoint()

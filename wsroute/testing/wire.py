@@ -76,6 +76,7 @@ class Wire:
         frames: What the client has got and not read.
         end: How the connection ended, once the client can know it.
         violation: The first illegal message of the application.
+        left: Whether it was the client who ended the connection.
         news: Rings when the client has got something, and when the application has ended.
     """
 
@@ -90,6 +91,7 @@ class Wire:
         self._transcript = transcript
         self._phase = Phase.CONNECTING
         self._gone = False
+        self.left = False
         self._inbox: deque[Message] = deque(({"type": "websocket.connect"},))
         self._arrived = make_bell()
         self._drained = make_bell()
@@ -149,6 +151,7 @@ class Wire:
         self._drained.ring()
         if self.end is None and self.refusal is None:
             self._transcript.note("client", how)
+            self.left = True
             self.end = Close(code, reason)
             self.tell({"type": "websocket.disconnect", "code": code, "reason": reason})
 
