@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
+from unittest.mock import AsyncMock, MagicMock, Mock
 
 import fastapi
 import httpx
@@ -20,6 +21,7 @@ from wsroute import (
     BasePermission,
     Depends,
     Inject,
+    InvalidParameterError,
     Security,
     WebSocket,
     WebSocketGateway,
@@ -162,6 +164,38 @@ async def test_a_replacement_has_dependencies_of_its_own_and_the_original() -> N
     # What only a replacement needs is no mistake either.
     with override(app, {get_user: get_louder, get_suffix: lambda: "?"}):
         assert await said_by(app) == "name of ann?"
+
+
+async def test_a_replacement_may_name_what_is_local_to_the_test() -> None:
+    class Suffix(str):
+        __slots__ = ()
+
+    async def give_suffix() -> Suffix:
+        return Suffix("!")
+
+    async def louder(user: Annotated[str, Depends(get_user)], suffix: Annotated[Suffix, Depends(give_suffix)]) -> str:
+        return user + suffix
+
+    app = make_router()
+    with override(app, get_user, louder):
+        assert await said_by(app) == "name of ann!"
+
+
+async def test_what_is_wrong_with_a_replacement_is_raised_where_it_is_needed() -> None:
+    def wrong(items: list[str]) -> str:
+        return "never called"
+
+    app = make_router()
+    with override(app, get_user, wrong), pytest.raises(InvalidParameterError, match="endpoint"):
+        await said_by(app)
+
+
+@pytest.mark.parametrize("make", [Mock, MagicMock, AsyncMock])
+async def test_a_replacement_may_be_a_mock(make: type[Mock]) -> None:
+    app, mock = make_router(), make(return_value="bob")
+    with override(app, get_user, mock):
+        assert await said_by(app) == "name of bob"
+    mock.assert_called_once_with()
 
 
 async def test_a_value_is_given_as_it_is_and_to_each_connection_the_same() -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import wraps
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
 from starlette.applications import Starlette
 
+from wsroute.dependencies.analysis import Analysis
 from wsroute.dependencies.callables import describe, show
+from wsroute.dependencies.markers import DependsMarker
+from wsroute.dependencies.signature import LocalNames
+from wsroute.exceptions import DependencyError, Location
 from wsroute.routing.gateway import WebSocketGateway
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.testing.errors import UnusedOverride
@@ -53,6 +59,7 @@ class override:
     ) -> None:
         self._target = target
         self._fakes = _fakes(key, fake, value)
+        _look_around(self._fakes.values(), sys._getframe(1))
         self._strict = strict
         self._active: list[tuple[Recorder, Callable[[], None]]] = []
 
@@ -159,6 +166,19 @@ def _giving(key: Any, value: Any) -> Callable[..., Any]:
 
     give.__qualname__ = f"value of {_called(key)}"
     return give
+
+
+def _look_around(fakes: Iterable[Callable[..., Any]], frame: FrameType) -> None:
+    """Read the signatures of replacements while the function that defines them, as a test does, still runs.
+
+    Their annotations may name what is local to it; what was read is remembered for the connections.
+    """
+    names = LocalNames(frame)
+    for fake in fakes:
+        # Whatever is wrong is raised where a route needs it, which may not be one of ours.
+        with suppress(DependencyError):
+            Analysis("/", names, final=False).dependency(DependsMarker(fake), None, Location("/"))
+    names.release()
 
 
 class _Provider:
