@@ -26,10 +26,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from wsroute.dependencies.analysis import get_dependant
 from wsroute.dependencies.callables import Form
-from wsroute.dependencies.compiler import Runtime
 from wsroute.dependencies.fields import Group, ParamField
 from wsroute.dependencies.models import LIFETIMES, Condition, Dependant, Special, SpecialParam
 from wsroute.dependencies.models import Lifetime as LifetimeName
+from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.sources import group_source
 from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
 

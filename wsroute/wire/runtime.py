@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from wsroute.dependencies.analysis import Analysis
-from wsroute.dependencies.compiler import Runtime
 from wsroute.dependencies.markers import DependsMarker
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.nodes import Overrides
+from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.solver import Solver, visible_overrides
 from wsroute.exceptions import InvalidParameterError, Location
 from wsroute.wire.handshake import request_view
