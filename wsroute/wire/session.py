@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 from starlette.background import BackgroundTask
@@ -41,6 +42,8 @@ async def session(websocket: Socket, run: Callable[[Socket], Awaitable[None]], p
         Exception: What `run` raised, if no handler took it and it is a bug, so that the server logs it.
     """
     websocket.ending_policy = policy
+    if policy.send_timeout is not None:
+        run = partial(_run_while_sends_are_taken, run, policy.send_timeout)
     try:
         try:
             await run(websocket)
@@ -56,6 +59,19 @@ async def session(websocket: Socket, run: Callable[[Socket], Awaitable[None]], p
         if websocket.application_state is _CONNECTED:
             await _end(websocket, GOING_AWAY)
         raise
+
+
+async def _run_while_sends_are_taken(run: Callable[[Socket], Awaitable[None]], limit: float, websocket: Socket) -> None:
+    """Run a connection as long as its peer takes what it is sent; a peer that does not is taken for one that left.
+
+    Raises:
+        WebSocketDisconnect: It was somebody else's send that the peer did not take.
+    """
+    with anyio.CancelScope() as scope:
+        websocket.limit_sends(limit, scope.cancel)
+        await run(websocket)
+        return
+    raise WebSocketDisconnect(1006)
 
 
 async def finish(websocket: Socket) -> None:
@@ -84,7 +100,9 @@ async def _settle(websocket: Socket, exc: Exception) -> bool:
 
 async def _handle(websocket: Socket, exc: Exception) -> bool:
     handler = None
-    if not (websocket.ended and (isinstance(exc, StateError) or websocket.has_inner_session)):
+    was_asked_about = exc is websocket.asked_about
+    websocket.asked_about = None  # its traceback has this socket in it
+    if not was_asked_about and not (websocket.ended and (isinstance(exc, StateError) or websocket.has_inner_session)):
         handler = find_handler(websocket.ending_policy.handlers, websocket.scope, exc)
     if handler is None:
         return await _end_after(websocket, exc) and _can_be_raised_on(websocket, exc)

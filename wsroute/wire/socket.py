@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Iterable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar, cast
 
+import anyio
 from anyio import lowlevel
 from starlette import websockets
 from starlette.exceptions import WebSocketException
@@ -28,6 +30,8 @@ from wsroute.wire.frames import close_message, sendable
 from wsroute.wire.policy import Policy
 
 _T = TypeVar("_T")
+
+logger = logging.getLogger("wsroute")
 
 # Looked up at every message.
 _CONNECTING = WebSocketState.CONNECTING
@@ -63,10 +67,14 @@ class Socket(WebSocket):
     handshake_response: Response | None = None
     ending_policy: Policy = Policy()
     has_inner_session: bool = False
+    #: The exception for which exception handlers have been asked already, if it is to end the connection.
+    asked_about: Exception | None = None
     # Whether a subclass overrides receive() or send(), which every frame then has to go through.
     _relays: ClassVar[bool] = False
     # The code and the reason with which the peer left.
     _left: tuple[int, str | None] | None = None
+    # Those with which the application has closed.
+    _closed: tuple[int, str] | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # What Starlette's constructors do, one for each class, in one step.
@@ -82,6 +90,32 @@ class Socket(WebSocket):
     def ended(self) -> bool:
         """Whether nothing can be sent any more: the application closed or refused, or the peer left."""
         return self.application_state is _DISCONNECTED or self.client_state is _DISCONNECTED
+
+    @property
+    def end(self) -> tuple[int, str] | None:
+        """The code and the reason with which an accepted connection has ended; of whoever ended it first."""
+        if self._closed is not None:
+            return self._closed
+        return None if self._left is None else (self._left[0], self._left[1] or "")
+
+    def limit_sends(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """Take a peer that does not take a frame in time for one that is gone.
+
+        Args:
+            seconds: How long each frame may take.
+            give_up: Called when one takes longer, before whoever sent it gets a `WebSocketDisconnect`.
+        """
+        send = self._asgi_send
+
+        async def send_in_time(message: Message) -> None:
+            with anyio.move_on_after(seconds):
+                await send(message)
+                return
+            logger.warning("%s: the peer did not take a frame within %s s", self.scope["path"], seconds)
+            give_up()
+            raise TimeoutError("the peer has stopped reading")
+
+        self._send = self._asgi_send = send_in_time
 
     async def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
@@ -239,8 +273,10 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED or self.client_state is not _CONNECTED or self._relays:
             return await super().close(code, reason)
         self.application_state = _DISCONNECTED
+        message = close_message(code, reason)
+        self._closed = (message["code"], message["reason"])
         try:
-            await self._asgi_send(close_message(code, reason))
+            await self._asgi_send(message)
         except (OSError, RuntimeError) as exc:
             # In a `finally`, an exception from here would take the place of the one that matters.
             if self._lost(exc) is None:
@@ -250,8 +286,11 @@ class Socket(WebSocket):
         """Send a message that takes the connection from one state to the next."""
         before = self.application_state
         injected = () if self.handshake_response is None else self.handshake_response.raw_headers
+        message = sendable(message, injected)
+        if message["type"] == "websocket.close":
+            self._closed = (message["code"], message["reason"])
         try:
-            await super().send(sendable(message, injected))
+            await super().send(message)
         except Exception as exc:
             if message["type"] != "websocket.close":
                 self._check_lost(exc)
