@@ -31,6 +31,7 @@ SURFACE = {
         "websocket",
     },
     "markers": {"Depends", "Security", "SecurityScopes", "Path", "Query", "Header", "Cookie"},
+    "messages": {"Payload", "WebSocketListener", "on"},
     "for those who build on the package": {"Dependant", "get_dependant", "solve_dependencies"},
     "errors": {
         name for name, item in vars(exceptions).items() if isinstance(item, type) and issubclass(item, Exception)
@@ -63,6 +64,8 @@ def test_the_surface_is_complete_and_sorted() -> None:
 
 
 def test_nothing_else_is_public() -> None:
+    for name in wsroute.__all__:  # what is loaded when it is asked for
+        getattr(wsroute, name)
     modules = {name for name, item in vars(wsroute).items() if isinstance(item, ModuleType)}
     public = {name for name in vars(wsroute) if not name.startswith("_")}
     assert public - modules == set(wsroute.__all__)
@@ -84,7 +87,10 @@ def test_what_is_public_explains_itself(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", "get_dependant", "websocket"],
+    [
+        *("Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", "Payload"),
+        *("get_dependant", "on", "websocket"),
+    ],
 )
 def test_every_argument_of_a_function_is_explained(name: str) -> None:
     function = getattr(wsroute, name)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
@@ -15,16 +15,26 @@ from starlette.types import Receive, Scope, Send
 from wsroute.dependencies.analysis import Analysis, Undecided
 from wsroute.dependencies.application import STATE, ApplicationValues
 from wsroute.dependencies.callables import describe, short_name, show
-from wsroute.dependencies.models import Dependant
+from wsroute.dependencies.models import Conversation, Dependant
 from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
+from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.index import decided_by_path_regex
 from wsroute.routing.interceptors import methods_of
-from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Reject, check_layer, fold, read_layer
+from wsroute.routing.layers import (
+    Dependencies,
+    ExceptionHandlers,
+    Layer,
+    MessageLevel,
+    Reject,
+    check_layer,
+    fold,
+    read_layer,
+)
 from wsroute.routing.middleware import wrapped
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
@@ -32,6 +42,10 @@ from wsroute.routing.standalone import serve_alone
 from wsroute.wire.runtime import RUNTIME
 from wsroute.wire.session import session
 from wsroute.wire.socket import Socket, socket_class
+
+if TYPE_CHECKING:
+    from wsroute.dependencies.conversations import Listener
+    from wsroute.messages.codec import Codec
 
 # Looked up for every connection; of an enumeration, that is slow before Python 3.12.
 _FULL = Match.FULL
@@ -45,7 +59,8 @@ class APIWebSocketRoute(WebSocketRoute):
 
     Args:
         path: The path, with parameters as in Starlette: `/rooms/{room_id}`, `/items/{item_id:int}`.
-        endpoint: A coroutine function, or another callable that returns a coroutine.
+        endpoint: A coroutine function, or another callable that returns a coroutine; or a subclass of
+            `WebSocketListener`.
         name: The name for `url_path_for`. Default: the name of the endpoint.
         dependencies: Dependencies that run before those of the endpoint, for their effect: `[Depends(require_user)]`;
             or what is provided by name: `{"user": Inject(current_user)}`; or a sequence of both.
@@ -60,6 +75,9 @@ class APIWebSocketRoute(WebSocketRoute):
             and closes at once, so that a browser's script can read the code.
         close_timeout: How long, in seconds, each frame that wsroute sends to end a connection may take; a peer that
             stopped reading would block it for ever. Default 5.
+        send_timeout: How long, in seconds, the client may take for each frame that it is sent; one that takes longer
+            counts as gone, and the connection ends for the application. Default: no limit.
+        options: Of a listener, how it takes messages; see `WebSocketRouter.listener`.
 
     Attributes:
         path, endpoint, name, dependencies, path_regex, path_format, param_convertors, app: As in Starlette and FastAPI.
@@ -75,7 +93,7 @@ class APIWebSocketRoute(WebSocketRoute):
     def __init__(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., Any] | Listener,
         *,
         name: str | None = None,
         dependencies: Dependencies | None = None,
@@ -86,9 +104,15 @@ class APIWebSocketRoute(WebSocketRoute):
         exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        send_timeout: float | None = None,
+        **options: Unpack[MessageLevel],
     ) -> None:
-        check_endpoint(endpoint, path)
-        location = Location(path, (describe(endpoint),))
+        listener = _listener_of(endpoint)
+        call = cast("Callable[..., Any]", endpoint) if listener is None else listener.subject
+        check_endpoint(call, path)
+        location = Location(path, (describe(call),))
+        if options:
+            _check_options_fit(listener, options, location)
         layer = read_layer(
             location,
             path=path,
@@ -100,19 +124,28 @@ class APIWebSocketRoute(WebSocketRoute):
             exception_handlers=exception_handlers,
             reject=reject,
             close_timeout=close_timeout,
+            send_timeout=send_timeout,
             names=LocalNames(sys._getframe(1)),
+            **options,
         )
-        self._set_up(endpoint, short_name(endpoint) if name is None else name, (layer,))
+        layers = (layer,) if listener is None else (layer, *_layers_of(listener, layer))
+        self._set_up(call, short_name(call) if name is None else name, layers, listener=listener)
         try:
-            if layer.provides or layer.has_guards:
-                check_layer(layer, location, effects=False)
+            for level in layers:
+                if level.provides or level.has_guards:
+                    check_layer(level, location, effects=False)
             self.declare()
         finally:
             layer.names.release()
 
     @classmethod
     def folded(
-        cls, endpoint: Callable[..., Any], name: str, layers: tuple[Layer, ...], given: tuple[Given, ...] = ()
+        cls,
+        endpoint: Callable[..., Any],
+        name: str,
+        layers: tuple[Layer, ...],
+        given: tuple[Given, ...] = (),
+        listener: Listener | None = None,
     ) -> APIWebSocketRoute:
         """A route of declarations that have been read and checked.
 
@@ -121,9 +154,10 @@ class APIWebSocketRoute(WebSocketRoute):
             name: Its own name.
             layers: The levels above it, and its own, outermost first.
             given: What the first parameters of the endpoint get.
+            listener: What the endpoint consists of, if it is a listener.
         """
         route = object.__new__(cls)
-        route._set_up(endpoint, name, layers, given)
+        route._set_up(endpoint, name, layers, given, listener)
         return route
 
     def _set_up(
@@ -132,6 +166,7 @@ class APIWebSocketRoute(WebSocketRoute):
         name: str,
         layers: tuple[Layer, ...],
         given: tuple[Given, ...] = (),
+        listener: Listener | None = None,
         like: APIWebSocketRoute | None = None,
     ) -> None:
         folded = fold(layers)
@@ -139,6 +174,8 @@ class APIWebSocketRoute(WebSocketRoute):
         self._folded = folded
         self._call = endpoint
         self._given = given
+        self._listener = listener
+        self._codec: Codec | None = None
         self._own_name = name
         same = like if like is not None and like.path == folded.path else None
         self._location: Location = same._location if same else Location(folded.path, (describe(endpoint),))
@@ -171,6 +208,8 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._analyse((), (), None, final=False)
         except Undecided:
             return
+        if tree.conversation is not None:
+            self._codec = _codec_of(tree.conversation)
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
 
@@ -181,10 +220,10 @@ class APIWebSocketRoute(WebSocketRoute):
             layers: The levels, outermost first.
         """
         route = object.__new__(type(self))
-        route._set_up(self._call, self._own_name, (*layers, *self._layers), self._given, self)
+        route._set_up(self._call, self._own_name, (*layers, *self._layers), self._given, self._listener, self)
         # The tree stays what it is where nothing has changed that it depends on.
         if route.path == self.path and not any(layer.changes_tree for layer in layers):
-            route._declared = self._declared
+            route._declared, route._codec = self._declared, self._codec
         return route
 
     @property
@@ -213,11 +252,24 @@ class APIWebSocketRoute(WebSocketRoute):
             # Instances of its own: nothing that they keep is shared with another route.
             interceptors = methods_of(self._folded.interceptors)
             permissions = instances_of(self._folded.permissions)
-            solver = Solver(partial(self._analyse, interceptors, permissions), RUNTIME, self._declared)
+            build = partial(self._analyse, interceptors, permissions)
+            tree = self._declared or build(None)
+            solver = Solver(build, self._runtime_of(tree), tree)
             self._stack = wrapped(self._serve, self._folded.middleware)
-            self._outer_policy = self._policy._replace(handlers=()) if self._policy.handlers else self._policy
+            if self._folded.middleware:
+                # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
+                self._outer_policy = self._policy._replace(handlers=())
+                self._policy = self._policy._replace(send_timeout=None)
             self._bound = solver
         return self._bound
+
+    def _runtime_of(self, tree: Dependant) -> Runtime:
+        if tree.conversation is None:
+            return RUNTIME
+        from wsroute.messages.speech import speech_for
+
+        codec = self._codec or _codec_of(tree.conversation)
+        return RUNTIME._replace(speech=speech_for(tree.conversation, codec, self._folded.options))
 
     def _analyse(
         self,
@@ -228,12 +280,16 @@ class APIWebSocketRoute(WebSocketRoute):
         final: bool = True,
     ) -> Dependant:
         folded = self._folded
-        return Analysis(self.path, folded.names, overrides, final, folded.provides).endpoint(
-            self._call,
-            folded.dependencies,
-            given=self._given,
-            interceptors=interceptors,
-            permissions=permissions,
+        arguments = self.path, folded.names, overrides, final, folded.provides
+        effects = folded.dependencies
+        if self._listener is not None:
+            from wsroute.dependencies.conversations import ConversationAnalysis
+
+            return ConversationAnalysis(*arguments).listener(
+                self._listener, effects, interceptors=interceptors, permissions=permissions
+            )
+        return Analysis(*arguments).endpoint(
+            self._call, effects, given=self._given, interceptors=interceptors, permissions=permissions
         )
 
     @decided_by_path_regex
@@ -302,6 +358,35 @@ class APIWebSocketRoute(WebSocketRoute):
 
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)
+
+
+# What most routes have no need of is loaded by those that have.
+
+
+def _listener_of(endpoint: object) -> Listener | None:
+    if not isinstance(endpoint, (type, tuple)):
+        return None
+    from wsroute.routing.listeners import read_listener
+
+    return read_listener(endpoint)
+
+
+def _layers_of(listener: Listener, layer: Layer) -> tuple[Layer, ...]:
+    from wsroute.routing.listeners import layers_of
+
+    return layers_of(listener, layer)
+
+
+def _check_options_fit(listener: Listener | None, said: Mapping[str, Any], location: Location) -> None:
+    from wsroute.routing.listeners import check_options_fit
+
+    check_options_fit(listener, said, location)
+
+
+def _codec_of(conversation: Conversation) -> Codec:
+    from wsroute.messages.codec import Codec
+
+    return Codec(conversation)
 
 
 @asynccontextmanager

@@ -16,11 +16,23 @@ from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
 from wsroute.routing.entries import Entry
-from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Level, Reject, fold, layer_above
+from wsroute.routing.layers import (
+    Dependencies,
+    ExceptionHandlers,
+    Layer,
+    Level,
+    MessageLevel,
+    Reject,
+    fold,
+    layer_above,
+)
 from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
 from wsroute.routing.table import RouteTable
+
+if TYPE_CHECKING:
+    from wsroute.messages.listener import HandlerT, StreamT
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
@@ -46,6 +58,8 @@ class WebSocketRouter(RouteTable):
             asynchronous context manager, which may give a mapping of state, as in Starlette.
         reject: How connections are refused, as in `APIWebSocketRoute`.
         close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
+        send_timeout: How long any frame may take, as in `APIWebSocketRoute`.
+        options: How listeners below take messages, where they do not say so themselves: see `listener`.
 
     Attributes:
         dependency_overrides: Replacements for dependencies of the routes in this router: `{dependency: replacement}`.
@@ -70,6 +84,8 @@ class WebSocketRouter(RouteTable):
         lifespan: Lifespan | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        send_timeout: float | None = None,
+        **options: Unpack[MessageLevel],
     ) -> None:
         super().__init__()
         self.dependency_overrides: dict[Any, Callable[..., Any]] = {}
@@ -84,8 +100,10 @@ class WebSocketRouter(RouteTable):
             dependency_overrides_provider=dependency_overrides_provider,
             reject=reject,
             close_timeout=close_timeout,
+            send_timeout=send_timeout,
             names=LocalNames(sys._getframe(1)),
             name=name,
+            **options,
         )
         # The router is an override provider itself, and nearer than the one that it is given.
         self._layer = layer._replace(providers=(self, *layer.providers))
@@ -124,14 +142,19 @@ class WebSocketRouter(RouteTable):
         exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        send_timeout: float | None = None,
+        **options: Unpack[MessageLevel],
     ) -> Callable[[EndpointT], EndpointT]:
-        """Declare the decorated function as the endpoint of a path; the function itself stays as it is.
+        """Declare the decorated function, or subclass of `WebSocketListener`, as the endpoint of a path.
+
+        What is decorated stays as it is.
 
         Args:
             path: The path below the prefix.
             name: The name for `url_path_for`. Default: the name of the function.
-            dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout: For this
-                route, as in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout,
+                send_timeout: For this route, as in `APIWebSocketRoute`.
+            options: Of a listener, how it takes messages: see `listener`.
         """
 
         # Without parentheses, the decorator gets the function instead.
@@ -149,8 +172,74 @@ class WebSocketRouter(RouteTable):
                 exception_handlers=exception_handlers,
                 reject=reject,
                 close_timeout=close_timeout,
+                send_timeout=send_timeout,
+                **options,
             )
             return endpoint
+
+        return declare
+
+    def listener(
+        self, path: str, *, name: str | None = None, discriminator: str = "type", **level: Unpack[Level]
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Declare the decorated function as what is called for each message of a connection.
+
+        The connection is accepted when the dependencies that live as long as it are resolved. Messages are handled one
+        at a time: each is validated as the type that the function declares, those with `scope="message"` are resolved,
+        the function is called, they are closed, and what the function returned is sent; `None` sends nothing. The
+        function itself stays as it is.
+
+        Args:
+            path: The path below the prefix.
+            name: The name for `url_path_for`. Default: the name of the function.
+            discriminator: The field by which a message says which of several types it is. Default `"type"`.
+            level: As in `APIWebSocketRoute`; and for the messages, with times in seconds:
+                `max_message_size`, the bytes of a message, by default 65,536; a larger one ends the connection with
+                1009. `first_message_timeout` and `idle_timeout`, how long the listener waits for the first and for
+                each further message; then it ends with 1008; by default there is no limit. `on_invalid`, what an
+                invalid message does: `"error"`, the default, sends an error frame, and `"close"` closes with 1007, or
+                with 1003 if the frame was of the wrong kind. `max_invalid`, how many of them in a row close the
+                connection in any case, by default 10. `cancel_on_disconnect`, whether the function is cancelled when
+                the client leaves while it runs, by default not; `read_ahead`, how many messages are read to see that,
+                by default 1.
+
+        Raises:
+            DependencyError: The declaration cannot work.
+            RouterError: An option has a value that it cannot have.
+        """
+        check_is_text(path, Location(chain=("@router.listener",)))
+
+        def declare(handler: HandlerT) -> HandlerT:
+            from wsroute.routing.listeners import function_listener
+
+            listener = function_listener(handler, path, discriminator=discriminator)
+            self._add(APIWebSocketRoute(path, listener, name=name, **level), (self._layer,))
+            return handler
+
+        return declare
+
+    def stream(self, path: str, *, name: str | None = None, **level: Unpack[Level]) -> Callable[[StreamT], StreamT]:
+        """Declare the decorated asynchronous generator function as what is sent on a connection.
+
+        The connection is accepted when the dependencies are resolved. Each item is sent, until there are no more, which
+        closes with 1000, or until the client leaves, which cancels the generator. What the client sends is discarded.
+
+        Args:
+            path: The path below the prefix.
+            name: The name for `url_path_for`. Default: the name of the function.
+            level: As in `APIWebSocketRoute`.
+
+        Raises:
+            DependencyError: The declaration cannot work.
+        """
+        check_is_text(path, Location(chain=("@router.stream",)))
+
+        def declare(stream: StreamT) -> StreamT:
+            from wsroute.routing.listeners import function_listener
+
+            listener = function_listener(stream, path, is_stream=True)
+            self._add(APIWebSocketRoute(path, listener, name=name, **level), (self._layer,))
+            return stream
 
         return declare
 
