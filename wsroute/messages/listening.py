@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from math import inf
 from typing import Any, TypeAlias
 
 import anyio
@@ -17,12 +19,12 @@ from wsroute.messages.codec import Codec
 from wsroute.messages.conversation import OnDisconnect, accepted
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
-from wsroute.wire.endings import MESSAGE_TOO_BIG, POLICY_VIOLATION, essence, is_departure
+from wsroute.messages.patience import Patience, Receive
+from wsroute.wire.endings import MESSAGE_TOO_BIG, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.socket import Socket
 
 _Handle: TypeAlias = Callable[[Any], Awaitable[None]]
-_Receive: TypeAlias = Callable[[], Awaitable[Message]]
 
 #: RFC 3629: a character takes at most so many bytes in UTF-8.
 _BYTES_PER_CHARACTER = 4
@@ -71,15 +73,21 @@ class Listening:
                         await on_connect()
                     await self._listen(websocket, from_reader.receive, handlers)
 
-    async def _listen(self, websocket: Socket, receive: _Receive, handlers: Sequence[_Handle]) -> None:
+    async def _listen(self, websocket: Socket, receive: Receive, handlers: Sequence[_Handle]) -> None:
+        first = self._options.first_message_timeout or self._options.idle_timeout
+        take = partial(self._take_messages, websocket, handlers)
+        if first is None:
+            await take(receive)
+        else:
+            await Patience(receive, first, self._options.idle_timeout or inf).listen(take)
+
+    async def _take_messages(self, websocket: Socket, handlers: Sequence[_Handle], receive: Receive) -> None:
         decoder, options = self._decoder, self._options
         kind, decode = decoder.kind, decoder.decode
         only_handler = handlers[0] if len(handlers) == 1 else None
-        limit = options.first_message_timeout or options.idle_timeout
         invalid = 0
         while not websocket.ended:
-            frame = await receive() if limit is None else await _in_time(receive, limit)
-            limit = options.idle_timeout
+            frame = await receive()
             data = frame.get(kind)
             if data is None and frame["type"] == "websocket.disconnect":
                 return
@@ -135,12 +143,6 @@ async def _is_handled(websocket: Socket, error: Exception) -> bool:
         raise
     websocket.asked_about = None
     return True
-
-
-async def _in_time(receive: _Receive, limit: float) -> Message:
-    with anyio.move_on_after(limit):
-        return await receive()
-    raise WebSocketException(POLICY_VIOLATION, f"No message within {limit:g} s")
 
 
 async def _read_ahead(websocket: Socket, to_listener: ObjectSendStream[Message], listener: CancelScope) -> None:
