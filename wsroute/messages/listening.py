@@ -7,14 +7,11 @@ from functools import partial
 from math import inf
 from typing import Any, TypeAlias
 
-import anyio
-from anyio import CancelScope
-from anyio.abc import ObjectSendStream
 from starlette.exceptions import WebSocketException
-from starlette.types import Message
 
 from wsroute.dependencies.exits import EndpointTasks
 from wsroute.exceptions import WebSocketPayloadValidationError
+from wsroute.messages.ahead import Ahead
 from wsroute.messages.codec import Codec
 from wsroute.messages.conversation import OnDisconnect, accepted
 from wsroute.messages.invalid import error_frame, wrong_frame
@@ -65,13 +62,12 @@ class Listening:
                     await on_connect()
                 await self._listen(websocket, websocket.receive, handlers)
                 return
-            async with EndpointTasks() as tasks:
-                to_listener, from_reader = anyio.create_memory_object_stream[Message](self._options.read_ahead - 1)
-                with to_listener, from_reader:
-                    tasks.start_soon(_read_ahead, websocket, to_listener, tasks.cancel_scope)
-                    if on_connect is not None:
-                        await on_connect()
-                    await self._listen(websocket, from_reader.receive, handlers)
+            async with EndpointTasks() as reading:
+                ahead = Ahead(websocket, self._options.read_ahead, reading.cancel_scope)
+                reading.start_soon(ahead.watch)
+                if on_connect is not None:
+                    await on_connect()
+                await self._listen(websocket, ahead.receive, handlers)
 
     async def _listen(self, websocket: Socket, receive: Receive, handlers: Sequence[_Handle]) -> None:
         first = self._options.first_message_timeout or self._options.idle_timeout
@@ -143,13 +139,3 @@ async def _is_handled(websocket: Socket, error: Exception) -> bool:
         raise
     websocket.asked_about = None
     return True
-
-
-async def _read_ahead(websocket: Socket, to_listener: ObjectSendStream[Message], listener: CancelScope) -> None:
-    """Read messages while others are handled, to see whether the peer leaves."""
-    while not websocket.ended:
-        frame = await websocket.receive()
-        if frame["type"] == "websocket.disconnect":
-            listener.cancel()
-            return
-        await to_listener.send(frame)
