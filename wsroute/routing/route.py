@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -15,10 +15,9 @@ from starlette.types import Receive, Scope, Send
 from wsroute.dependencies.analysis import Analysis, Undecided
 from wsroute.dependencies.application import STATE, ApplicationValues
 from wsroute.dependencies.callables import describe, short_name, show
-from wsroute.dependencies.models import Conversation, Dependant
+from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
-from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
 from wsroute.exceptions import EndpointError, Location
@@ -34,6 +33,14 @@ from wsroute.routing.layers import (
     check_layer,
     fold,
     read_layer,
+)
+from wsroute.routing.listeners import (
+    analysis_of_listeners,
+    check_options_fit,
+    codec_of,
+    layers_of,
+    read_listener,
+    speaking,
 )
 from wsroute.routing.middleware import wrapped
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
@@ -107,12 +114,12 @@ class APIWebSocketRoute(WebSocketRoute):
         send_timeout: float | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
-        listener = _listener_of(endpoint)
+        listener = read_listener(endpoint)
         call = cast("Callable[..., Any]", endpoint) if listener is None else listener.subject
         check_endpoint(call, path)
         location = Location(path, (describe(call),))
         if options:
-            _check_options_fit(listener, options, location)
+            check_options_fit(listener, options, location)
         layer = read_layer(
             location,
             path=path,
@@ -128,7 +135,7 @@ class APIWebSocketRoute(WebSocketRoute):
             names=LocalNames(sys._getframe(1)),
             **options,
         )
-        layers = (layer,) if listener is None else (layer, *_layers_of(listener, layer))
+        layers = (layer, *layers_of(listener, layer.names, layer.options))
         self._set_up(call, short_name(call) if name is None else name, layers, listener=listener)
         try:
             for level in layers:
@@ -208,8 +215,7 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._analyse((), (), None, final=False)
         except Undecided:
             return
-        if tree.conversation is not None:
-            self._codec = _codec_of(tree.conversation)
+        self._codec = codec_of(tree.conversation)
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
 
@@ -254,7 +260,8 @@ class APIWebSocketRoute(WebSocketRoute):
             permissions = instances_of(self._folded.permissions)
             build = partial(self._analyse, interceptors, permissions)
             tree = self._declared or build(None)
-            solver = Solver(build, self._runtime_of(tree), tree)
+            runtime = speaking(RUNTIME, tree.conversation, self._codec, self._folded.options)
+            solver = Solver(build, runtime, tree)
             self._stack = wrapped(self._serve, self._folded.middleware)
             if self._folded.middleware:
                 # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
@@ -262,14 +269,6 @@ class APIWebSocketRoute(WebSocketRoute):
                 self._policy = self._policy._replace(send_timeout=None)
             self._bound = solver
         return self._bound
-
-    def _runtime_of(self, tree: Dependant) -> Runtime:
-        if tree.conversation is None:
-            return RUNTIME
-        from wsroute.messages.speech import speech_for
-
-        codec = self._codec or _codec_of(tree.conversation)
-        return RUNTIME._replace(speech=speech_for(tree.conversation, codec, self._folded.options))
 
     def _analyse(
         self,
@@ -283,9 +282,7 @@ class APIWebSocketRoute(WebSocketRoute):
         arguments = self.path, folded.names, overrides, final, folded.provides
         effects = folded.dependencies
         if self._listener is not None:
-            from wsroute.dependencies.conversations import ConversationAnalysis
-
-            return ConversationAnalysis(*arguments).listener(
+            return analysis_of_listeners()(*arguments).listener(
                 self._listener, effects, interceptors=interceptors, permissions=permissions
             )
         return Analysis(*arguments).endpoint(
@@ -358,35 +355,6 @@ class APIWebSocketRoute(WebSocketRoute):
 
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)
-
-
-# What most routes have no need of is loaded by those that have.
-
-
-def _listener_of(endpoint: object) -> Listener | None:
-    if not isinstance(endpoint, (type, tuple)):
-        return None
-    from wsroute.routing.listeners import read_listener
-
-    return read_listener(endpoint)
-
-
-def _layers_of(listener: Listener, layer: Layer) -> tuple[Layer, ...]:
-    from wsroute.routing.listeners import layers_of
-
-    return layers_of(listener, layer)
-
-
-def _check_options_fit(listener: Listener | None, said: Mapping[str, Any], location: Location) -> None:
-    from wsroute.routing.listeners import check_options_fit
-
-    check_options_fit(listener, said, location)
-
-
-def _codec_of(conversation: Conversation) -> Codec:
-    from wsroute.messages.codec import Codec
-
-    return Codec(conversation)
 
 
 @asynccontextmanager

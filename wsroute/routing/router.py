@@ -26,6 +26,7 @@ from wsroute.routing.layers import (
     fold,
     layer_above,
 )
+from wsroute.routing.listeners import function_listener
 from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
@@ -210,8 +211,6 @@ class WebSocketRouter(RouteTable):
         check_is_text(path, Location(chain=("@router.listener",)))
 
         def declare(handler: HandlerT) -> HandlerT:
-            from wsroute.routing.listeners import function_listener
-
             listener = function_listener(handler, path, discriminator=discriminator)
             self._add(APIWebSocketRoute(path, listener, name=name, **level), (self._layer,))
             return handler
@@ -235,8 +234,6 @@ class WebSocketRouter(RouteTable):
         check_is_text(path, Location(chain=("@router.stream",)))
 
         def declare(stream: StreamT) -> StreamT:
-            from wsroute.routing.listeners import function_listener
-
             listener = function_listener(stream, path, is_stream=True)
             self._add(APIWebSocketRoute(path, listener, name=name, **level), (self._layer,))
             return stream
