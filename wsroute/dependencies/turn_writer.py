@@ -46,12 +46,17 @@ class TurnWriter(StepWriter):
         with self._block(f"async def {turn.name}({parameters}):"):
             for value in turn.values:
                 self._write_value(value)
+            replies = turn.call.form is Form.COROUTINE and encoder.sends
+            has_exits = needs_exits(turn.steps)
+            if replies and has_exits:
+                # A dependency may swallow a disconnect, and nothing else.
+                self._line("reply = None")
             with self._exits("message", turn.steps, describe(turn.call.call)):
-                # What they read of the handshake has been read.
-                self._write_steps(map(_without_fields, turn.steps), ends=True)
+                # What they read of the handshake has been read. When the connection has ended, nobody can refuse it.
+                self._write_steps(map(_without_fields, turn.steps), ends=turn is not exchange.on_disconnect)
                 self._write_reply(turn.call, encoder)
-            if turn.call.form is Form.COROUTINE and encoder.sends:
-                self._write_send(encoder)
+            if replies:
+                self._write_send(encoder, may_be_none=has_exits or encoder.may_be_none)
             self._write_background([value.target for value in turn.values])
         self._socket_handed_out = handed_out
 
@@ -62,13 +67,13 @@ class TurnWriter(StepWriter):
             opened = f"async with {self._own('Items', Items)}({self._call(call)}) as items:"
             with self._block(opened), self._block("async for item in items:"):
                 self._line(f"reply = {encode}(item)")
-                self._write_send(encoder)
+                self._write_send(encoder, may_be_none=encoder.may_be_none)
         else:
             target = "reply = " if encoder.sends else ""
             self._line(f"{target}{encode}({self._call(call)})")
 
-    def _write_send(self, encoder: Encoder) -> None:
-        with self._block("if reply is not None:") if encoder.may_be_none else nullcontext():
+    def _write_send(self, encoder: Encoder, *, may_be_none: bool) -> None:
+        with self._block("if reply is not None:") if may_be_none else nullcontext():
             self._line(f"await {SOCKET}.{encoder.method}(reply)")
 
     @abstractmethod
