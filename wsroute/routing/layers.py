@@ -22,9 +22,11 @@ from wsroute.exceptions import Location, RouterError
 from wsroute.routing.exception_handlers import read_exception_handlers
 from wsroute.routing.interceptors import method_around, read_interceptors
 from wsroute.routing.middleware import read_middleware
+from wsroute.routing.origins import Origins, read_allowed_origins
 from wsroute.routing.paths import check_prefix, join
 from wsroute.routing.permissions import read_permissions
 from wsroute.wire.handlers import HandlerTable
+from wsroute.wire.origin import SAME_ORIGIN, AllowedOrigins
 from wsroute.wire.policy import Policy
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
@@ -58,6 +60,7 @@ class Layer(NamedTuple):
         handlers: Its exception handlers.
         name: What it puts before the names of the routes below it.
         is_gateway: Whether slashes are cleaned where its path joins the one above it.
+        origins: Which pages may open its connections; `None` leaves it to the levels above.
     """
 
     path: str = ""
@@ -73,6 +76,7 @@ class Layer(NamedTuple):
     handlers: HandlerTable | None = None
     name: str | None = None
     is_gateway: bool = False
+    origins: AllowedOrigins | None = None
 
     @property
     def changes_tree(self) -> bool:
@@ -95,6 +99,7 @@ class Level(TypedDict, total=False):
     exception_handlers: ExceptionHandlers | None
     reject: Reject | None
     close_timeout: float | None
+    allowed_origins: Origins | None
 
 
 class Declaration(Level, total=False):
@@ -136,6 +141,7 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         read_exception_handlers(declared.get("exception_handlers"), location),
         declared.get("name"),
         declared.get("is_gateway", False),
+        read_allowed_origins(declared.get("allowed_origins"), location),
     )
 
 
@@ -204,6 +210,7 @@ class Folded(NamedTuple):
     interceptors: tuple[Any, ...]
     permissions: tuple[Any, ...]
     name: str
+    origins: AllowedOrigins
 
 
 def fold(layers: Sequence[Layer]) -> Folded:
@@ -223,6 +230,7 @@ def fold(layers: Sequence[Layer]) -> Folded:
         _chained([layer.interceptors for layer in layers]),
         _chained([layer.permissions for layer in layers]),
         ":".join([layer.name for layer in layers if layer.name]),
+        next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
     )
 
 

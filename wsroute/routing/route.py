@@ -26,6 +26,7 @@ from wsroute.routing.index import decided_by_path_regex
 from wsroute.routing.interceptors import methods_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Reject, check_layer, fold, read_layer
 from wsroute.routing.middleware import wrapped
+from wsroute.routing.origins import Origins, refuse_origin
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
@@ -60,6 +61,9 @@ class APIWebSocketRoute(WebSocketRoute):
             and closes at once, so that a browser's script can read the code.
         close_timeout: How long, in seconds, each frame that wsroute sends to end a connection may take; a peer that
             stopped reading would block it for ever. Default 5.
+        allowed_origins: The pages that may open a connection: `"same-origin"`, the default, for those that come from
+            where the connection goes to; a list of origins, `["https://app.example", "same-origin"]`; or `"*"`. Others
+            are refused with 403 before anything else runs. Who sends no Origin is no browser, and may.
 
     Attributes:
         path, endpoint, name, dependencies, path_regex, path_format, param_convertors, app: As in Starlette and FastAPI.
@@ -86,6 +90,7 @@ class APIWebSocketRoute(WebSocketRoute):
         exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
     ) -> None:
         check_endpoint(endpoint, path)
         location = Location(path, (describe(endpoint),))
@@ -100,6 +105,7 @@ class APIWebSocketRoute(WebSocketRoute):
             exception_handlers=exception_handlers,
             reject=reject,
             close_timeout=close_timeout,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
         )
         self._set_up(endpoint, short_name(endpoint) if name is None else name, (layer,))
@@ -150,7 +156,8 @@ class APIWebSocketRoute(WebSocketRoute):
         self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
-        self.app = self._serve_behind if folded.middleware else self._serve
+        self._inner_app = self._serve_behind if folded.middleware else self._serve
+        self.app = self._inner_app if folded.origins.every else self._serve_allowed
         self._compiled_path: CompiledPath = (
             same._compiled_path if same else compile_route_path(folded.path, self._location)
         )
@@ -284,6 +291,12 @@ class APIWebSocketRoute(WebSocketRoute):
         """Serve a connection that has been matched."""
         # Without `async`, as every coroutine on the way has its part in every message.
         return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
+
+    def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
+        if self._folded.origins.allows(scope):
+            return self._inner_app(scope, receive, send)
+        return session(Socket(scope, receive, send), refuse_origin, self._policy._replace(handlers=()))
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()

@@ -17,6 +17,7 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
 from wsroute.routing.entries import Entry
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Level, Reject, fold, layer_above
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
@@ -46,6 +47,7 @@ class WebSocketRouter(RouteTable):
             asynchronous context manager, which may give a mapping of state, as in Starlette.
         reject: How connections are refused, as in `APIWebSocketRoute`.
         close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
+        allowed_origins: The pages that may open a connection, as in `APIWebSocketRoute`.
 
     Attributes:
         dependency_overrides: Replacements for dependencies of the routes in this router: `{dependency: replacement}`.
@@ -70,6 +72,7 @@ class WebSocketRouter(RouteTable):
         lifespan: Lifespan | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
     ) -> None:
         super().__init__()
         self.dependency_overrides: dict[Any, Callable[..., Any]] = {}
@@ -84,6 +87,7 @@ class WebSocketRouter(RouteTable):
             dependency_overrides_provider=dependency_overrides_provider,
             reject=reject,
             close_timeout=close_timeout,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
             name=name,
         )
@@ -124,14 +128,15 @@ class WebSocketRouter(RouteTable):
         exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declare the decorated function as the endpoint of a path; the function itself stays as it is.
 
         Args:
             path: The path below the prefix.
             name: The name for `url_path_for`. Default: the name of the function.
-            dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout: For this
-                route, as in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout,
+                allowed_origins: For this route, as in `APIWebSocketRoute`.
         """
 
         # Without parentheses, the decorator gets the function instead.
@@ -149,6 +154,7 @@ class WebSocketRouter(RouteTable):
                 exception_handlers=exception_handlers,
                 reject=reject,
                 close_timeout=close_timeout,
+                allowed_origins=allowed_origins,
             )
             return endpoint
 
@@ -194,14 +200,15 @@ class WebSocketRouter(RouteTable):
         permissions: Sequence[Any] | None = None,
         interceptors: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
+        allowed_origins: Origins | None = None,
     ) -> None:
         """Take over the routes of another router, also those that it gets later.
 
         Args:
             router: The other router. It may be included many times, and in many routers.
             prefix: What is put before its own prefix.
-            dependencies, middleware, permissions, interceptors, exception_handlers: A level between the two routers, as
-                in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins: A level between
+                the two routers, as in `APIWebSocketRoute`.
 
         Raises:
             RouterError: The other router includes this one, or is this one.
@@ -227,6 +234,7 @@ class WebSocketRouter(RouteTable):
             permissions=permissions,
             interceptors=interceptors,
             exception_handlers=exception_handlers,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
         )
         self._add(router, (self._layer, inclusion))
