@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from inspect import getattr_static, isfunction, unwrap
-from typing import Any, ClassVar, TypeAlias, TypeGuard, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeAlias, TypeGuard, TypeVar, overload
 from weakref import WeakSet
 
 from wsroute.dependencies.callables import describe, show
@@ -39,8 +39,8 @@ class WebSocketListener:
         discriminator: The field by which messages say of which type they are. Default `"type"`.
         max_message_size, first_message_timeout, idle_timeout, on_invalid, max_invalid, cancel_on_disconnect,
             read_ahead: As in `WebSocketRouter.listener`; what the route says of them counts instead.
-        dependencies, middleware, interceptors, permissions, exception_handlers: For all its connections, as in
-            `APIWebSocketRoute`, below the levels of the route.
+        dependencies, middleware, interceptors, permissions, exception_handlers, allowed_origins: For all its
+            connections, as in `APIWebSocketRoute`, below the levels of the route.
 
     Example:
         @router.websocket("/rooms/{room}")
@@ -66,6 +66,7 @@ class WebSocketListener:
     interceptors: ClassVar[Sequence[Any] | None] = None
     permissions: ClassVar[Sequence[Any] | None] = None
     exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
+    allowed_origins: ClassVar[Literal["same-origin", "*"] | Sequence[str] | None] = None
 
 
 @overload

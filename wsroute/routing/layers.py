@@ -23,9 +23,11 @@ from wsroute.messages.options import USUAL, MessageOptions, OnInvalid, check_opt
 from wsroute.routing.exception_handlers import read_exception_handlers
 from wsroute.routing.interceptors import method_around, read_interceptors
 from wsroute.routing.middleware import read_middleware
+from wsroute.routing.origins import Origins, read_allowed_origins
 from wsroute.routing.paths import check_prefix, join
 from wsroute.routing.permissions import read_permissions
 from wsroute.wire.handlers import HandlerTable
+from wsroute.wire.origin import SAME_ORIGIN, AllowedOrigins
 from wsroute.wire.policy import Policy
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
@@ -62,6 +64,7 @@ class Layer(NamedTuple):
         is_gateway: Whether slashes are cleaned where its path joins the one above it.
         send_timeout: How long, in seconds, the peer may take for a frame; `None` as for `reject`.
         options: What it says about messages: some of `MessageOptions`, by name.
+        origins: Which pages may open its connections; `None` leaves it to the levels above.
     """
 
     path: str = ""
@@ -79,6 +82,7 @@ class Layer(NamedTuple):
     is_gateway: bool = False
     send_timeout: float | None = None
     options: Mapping[str, Any] = _NO_OPTIONS
+    origins: AllowedOrigins | None = None
 
     @property
     def changes_tree(self) -> bool:
@@ -114,6 +118,7 @@ class Level(MessageLevel, total=False):
     reject: Reject | None
     close_timeout: float | None
     send_timeout: float | None
+    allowed_origins: Origins | None
 
 
 class Declaration(Level, total=False):
@@ -158,6 +163,7 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         declared.get("is_gateway", False),
         send_timeout,
         read_options(declared),
+        read_allowed_origins(declared.get("allowed_origins"), location),
     )
 
 
@@ -245,6 +251,7 @@ class Folded(NamedTuple):
     permissions: tuple[Any, ...]
     name: str
     options: MessageOptions
+    origins: AllowedOrigins
 
 
 def fold(layers: Sequence[Layer]) -> Folded:
@@ -265,6 +272,7 @@ def fold(layers: Sequence[Layer]) -> Folded:
         _chained([layer.permissions for layer in layers]),
         ":".join([layer.name for layer in layers if layer.name]),
         _options(layers),
+        next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
     )
 
 

@@ -43,6 +43,7 @@ from wsroute.routing.listeners import (
     speaking,
 )
 from wsroute.routing.middleware import wrapped
+from wsroute.routing.origins import Origins, refuse_origin
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
@@ -84,6 +85,9 @@ class APIWebSocketRoute(WebSocketRoute):
             stopped reading would block it for ever. Default 5.
         send_timeout: How long, in seconds, the client may take for each frame that it is sent; one that takes longer
             counts as gone, and the connection ends for the application. Default: no limit.
+        allowed_origins: The pages that may open a connection: `"same-origin"`, the default, for those that come from
+            where the connection goes to; a list of origins, `["https://app.example", "same-origin"]`; or `"*"`. Others
+            are refused with 403 before anything else runs. Who sends no Origin is no browser, and may.
         options: Of a listener, how it takes messages; see `WebSocketRouter.listener`.
 
     Attributes:
@@ -112,6 +116,7 @@ class APIWebSocketRoute(WebSocketRoute):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
         listener = read_listener(endpoint)
@@ -132,6 +137,7 @@ class APIWebSocketRoute(WebSocketRoute):
             reject=reject,
             close_timeout=close_timeout,
             send_timeout=send_timeout,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
             **options,
         )
@@ -194,7 +200,8 @@ class APIWebSocketRoute(WebSocketRoute):
         self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
-        self.app = self._serve_behind if folded.middleware else self._serve
+        self._inner_app = self._serve_behind if folded.middleware else self._serve
+        self.app = self._inner_app if folded.origins.every else self._serve_allowed
         self._compiled_path: CompiledPath = (
             same._compiled_path if same else compile_route_path(folded.path, self._location)
         )
@@ -337,6 +344,12 @@ class APIWebSocketRoute(WebSocketRoute):
         """Serve a connection that has been matched."""
         # Without `async`, as every coroutine on the way has its part in every message.
         return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
+
+    def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
+        if self._folded.origins.allows(scope):
+            return self._inner_app(scope, receive, send)
+        return session(Socket(scope, receive, send), refuse_origin, self._policy._replace(handlers=()))
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()

@@ -27,6 +27,7 @@ from wsroute.routing.layers import (
     layer_above,
 )
 from wsroute.routing.listeners import function_listener
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
@@ -60,6 +61,7 @@ class WebSocketRouter(RouteTable):
         reject: How connections are refused, as in `APIWebSocketRoute`.
         close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
         send_timeout: How long any frame may take, as in `APIWebSocketRoute`.
+        allowed_origins: The pages that may open a connection, as in `APIWebSocketRoute`.
         options: How listeners below take messages, where they do not say so themselves: see `listener`.
 
     Attributes:
@@ -86,6 +88,7 @@ class WebSocketRouter(RouteTable):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
         super().__init__()
@@ -102,6 +105,7 @@ class WebSocketRouter(RouteTable):
             reject=reject,
             close_timeout=close_timeout,
             send_timeout=send_timeout,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
             name=name,
             **options,
@@ -144,6 +148,7 @@ class WebSocketRouter(RouteTable):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
         **options: Unpack[MessageLevel],
     ) -> Callable[[EndpointT], EndpointT]:
         """Declare the decorated function, or subclass of `WebSocketListener`, as the endpoint of a path.
@@ -154,7 +159,7 @@ class WebSocketRouter(RouteTable):
             path: The path below the prefix.
             name: The name for `url_path_for`. Default: the name of the function.
             dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout,
-                send_timeout: For this route, as in `APIWebSocketRoute`.
+                send_timeout, allowed_origins: For this route, as in `APIWebSocketRoute`.
             options: Of a listener, how it takes messages: see `listener`.
         """
 
@@ -174,6 +179,7 @@ class WebSocketRouter(RouteTable):
                 reject=reject,
                 close_timeout=close_timeout,
                 send_timeout=send_timeout,
+                allowed_origins=allowed_origins,
                 **options,
             )
             return endpoint
@@ -280,14 +286,15 @@ class WebSocketRouter(RouteTable):
         permissions: Sequence[Any] | None = None,
         interceptors: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
+        allowed_origins: Origins | None = None,
     ) -> None:
         """Take over the routes of another router, also those that it gets later.
 
         Args:
             router: The other router. It may be included many times, and in many routers.
             prefix: What is put before its own prefix.
-            dependencies, middleware, permissions, interceptors, exception_handlers: A level between the two routers, as
-                in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins: A level between
+                the two routers, as in `APIWebSocketRoute`.
 
         Raises:
             RouterError: The other router includes this one, or is this one.
@@ -313,6 +320,7 @@ class WebSocketRouter(RouteTable):
             permissions=permissions,
             interceptors=interceptors,
             exception_handlers=exception_handlers,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
         )
         self._add(router, (self._layer, inclusion))

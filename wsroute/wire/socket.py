@@ -59,12 +59,15 @@ class Socket(WebSocket):
     Attributes:
         handshake_response: The Response that the endpoint or a dependency asked for. Its headers and cookies go out
             with the answer to the handshake, be that an accept or a refusal.
+        subprotocol: The one that an accept answers with if it names none, as a dependency wants it: one of those that
+            the client has offered (RFC 6455, section 4.2.2).
         ending_policy: How the route wants the connection to end.
         has_inner_session: Whether it only relays for another one, which a session inside of a route's middleware has:
             whatever happens to a connection that has ended is that session's to handle.
     """
 
     handshake_response: Response | None = None
+    subprotocol: str | None = None
     ending_policy: Policy = Policy()
     has_inner_session: bool = False
     #: The exception for which exception handlers have been asked already, if it is to end the connection.
@@ -121,6 +124,8 @@ class Socket(WebSocket):
         self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
     ) -> None:
         """Accept the handshake, with the headers and cookies of the injected Response."""
+        if subprotocol is None:
+            subprotocol = self.subprotocol
         if (
             self.client_state is not _CONNECTING
             or self.application_state is not _CONNECTING
