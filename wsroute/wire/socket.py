@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import anyio
 from anyio import lowlevel
@@ -53,6 +53,13 @@ class InvalidJSON(WebSocketException, json.JSONDecodeError):
         WebSocketException.__init__(self, 1007, "Invalid JSON")
 
 
+class Canceller(Protocol):
+    """What cancels a connection."""
+
+    def cancel(self) -> object:
+        """Cancel it."""
+
+
 class Socket(WebSocket):
     """The one WebSocket of a connection.
 
@@ -72,6 +79,16 @@ class Socket(WebSocket):
     has_inner_session: bool = False
     #: The exception for which exception handlers have been asked already, if it is to end the connection.
     asked_about: Exception | None = None
+    #: Whether it is to end as soon as nobody handles a message, since the server stops.
+    is_draining: bool = False
+    #: What cancels it, where that is known: the task that runs it, or a cancel scope around it.
+    canceller: Canceller | None = None
+    #: Whether it was cancelled since it had not ended in time when the server stops.
+    is_cut_off: bool = False
+    #: Whether a message is handled while the next one is waited for.
+    is_handling: bool = False
+    # Whether somebody waits for the next message.
+    _is_waiting: bool = False
     # Whether a subclass overrides receive() or send(), which every frame then has to go through.
     _relays: ClassVar[bool] = False
     # The code and the reason with which the peer left.
@@ -120,6 +137,26 @@ class Socket(WebSocket):
 
         self._send = self._asgi_send = send_in_time
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client is waited for, and nothing that it has sent is handled."""
+        return self._is_waiting and not self.is_handling
+
+    def end_when_idle(self, code: int, reason: str) -> None:
+        """Close the connection when the next message is asked for, as if the client had left then.
+
+        Args:
+            code: The close code.
+            reason: The close reason.
+        """
+        self.is_draining = True
+
+        async def receive() -> Message:
+            await self.close(code, reason)
+            return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+        self._receive = self._asgi_receive = receive
+
     async def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
     ) -> None:
@@ -149,7 +186,9 @@ class Socket(WebSocket):
     async def receive(self) -> Message:
         """The next ASGI message, as in Starlette."""
         if self.client_state is _CONNECTED:
+            self._is_waiting = True
             message = await self._asgi_receive()
+            self._is_waiting = False
             if message["type"] == "websocket.disconnect":
                 self._leave(message)
             elif message["type"] != "websocket.receive":
@@ -191,7 +230,9 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_text())
         if self.client_state is _CONNECTED and not self._relays:
+            self._is_waiting = True
             message = await self._asgi_receive()
+            self._is_waiting = False
         else:
             message = await self.receive()
         text: str | None = message.get("text")
@@ -203,7 +244,9 @@ class Socket(WebSocket):
         """The data of all frames, which have to be text, until the peer leaves."""
         if type(self).receive_text is Socket.receive_text and not self._relays:
             while self.application_state is _CONNECTED and self.client_state is _CONNECTED:
+                self._is_waiting = True
                 message = await self._asgi_receive()
+                self._is_waiting = False
                 text: str | None = message.get("text")
                 if text is not None:
                     yield text
@@ -219,8 +262,12 @@ class Socket(WebSocket):
         """The data of the next frame, which has to be binary."""
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_bytes())
-        at_once = self.client_state is _CONNECTED and not self._relays
-        message = await (self._asgi_receive() if at_once else self.receive())
+        if self.client_state is _CONNECTED and not self._relays:
+            self._is_waiting = True
+            message = await self._asgi_receive()
+            self._is_waiting = False
+        else:
+            message = await self.receive()
         data: bytes | None = message.get("bytes")
         if data is None:
             raise self._no_data(message, "binary")
