@@ -25,6 +25,7 @@ SURFACE = {
         "AllowAny",
         "BaseInterceptor",
         "BasePermission",
+        "ConnectionLimit",
         "DenyAll",
         "Inject",
         "Injects",

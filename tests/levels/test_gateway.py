@@ -104,6 +104,7 @@ def test_the_parameters_are_those_that_people_know() -> None:
         ("exception_handlers", "KEYWORD_ONLY", None),
         ("is_from_router", "KEYWORD_ONLY", False),
         ("allowed_origins", "KEYWORD_ONLY", None),
+        ("max_connections", "KEYWORD_ONLY", None),
     ]
 
 

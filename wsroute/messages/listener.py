@@ -38,9 +38,9 @@ class WebSocketListener:
     Attributes:
         discriminator: The field by which messages say of which type they are. Default `"type"`.
         max_message_size, first_message_timeout, idle_timeout, on_invalid, max_invalid, cancel_on_disconnect,
-            read_ahead: As in `WebSocketRouter.listener`; what the route says of them counts instead.
-        dependencies, middleware, interceptors, permissions, exception_handlers, allowed_origins: For all its
-            connections, as in `APIWebSocketRoute`, below the levels of the route.
+            read_ahead, max_rate: As in `WebSocketRouter.listener`; what the route says of them counts instead.
+        dependencies, middleware, interceptors, permissions, exception_handlers, allowed_origins, max_connections: For
+            all its connections, as in `APIWebSocketRoute`, below the levels of the route.
 
     Example:
         @router.websocket("/rooms/{room}")
@@ -60,6 +60,8 @@ class WebSocketListener:
     max_invalid: ClassVar[float | None] = None
     cancel_on_disconnect: ClassVar[bool | None] = None
     read_ahead: ClassVar[int | None] = None
+    max_rate: ClassVar[tuple[float, float] | None] = None
+    max_connections: ClassVar[Any | None] = None
 
     dependencies: ClassVar[Sequence[Any] | Mapping[str, Any] | None] = None
     middleware: ClassVar[Sequence[Any] | None] = None

@@ -16,6 +16,7 @@ from wsroute.exceptions import InvalidPathError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.handler import handler_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, fold, read_layer
+from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import layers_of, read_listener
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import compile_route_path, read_gateway_path
@@ -49,6 +50,7 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         exception_handlers: Handlers `handler(websocket, exc)` by class of the exception, HTTP status or close code.
         is_from_router: Whether `path` is the whole path already, so that that of the handler is left out.
         allowed_origins: The pages that may open a connection, as in `APIWebSocketRoute`.
+        max_connections: How many may be open at once, as in `APIWebSocketRoute`.
 
     Attributes:
         path: The whole path; of a view, the part that its handlers share.
@@ -74,6 +76,7 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         exception_handlers: ExceptionHandlers | None = None,
         is_from_router: bool = False,
         allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
     ) -> None:
         super().__init__()
         names = LocalNames(sys._getframe(1))
@@ -87,6 +90,7 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
             permissions=permissions,
             exception_handlers=exception_handlers,
             allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=names,
             is_gateway=True,
         )

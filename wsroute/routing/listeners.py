@@ -110,6 +110,7 @@ def layers_of(listener: Listener | None, names: LocalNames, said: Mapping[str, A
         permissions=cls.permissions,
         exception_handlers=cls.exception_handlers,
         allowed_origins=cls.allowed_origins,
+        max_connections=cls.max_connections,
         names=names,
     )
     own = read_options({name: getattr(cls, name) for name in MessageOptions._fields})
