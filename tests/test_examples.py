@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from contextlib import aclosing
@@ -16,19 +17,28 @@ from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
 from docs.examples.gateway.desk import Journal
 from docs.examples.rooms import messages, people, store
-from tests.test_docs import BLOCK, run
+from tests.test_docs import BLOCK, findable, run
 
 ROOT = Path(__file__).parents[1]
+
+
+def readme_up_to(part: str) -> ModuleType:
+    """The README's Python blocks up to the first one that has this in it, as a module."""
+    readme = ROOT / "README.md"
+    module = ModuleType("readme")
+    with findable(module):
+        for block in BLOCK.finditer(readme.read_text()):
+            if block["language"] == "python":
+                run(block["text"], 0, readme, module)
+                if part in block["text"]:
+                    return module
+    raise LookupError(part)
 
 
 @pytest.fixture
 def first_example() -> TestClient:
     """The first block of the README, as an application."""
-    readme = ROOT / "README.md"
-    block = next(BLOCK.finditer(readme.read_text()))
-    module = ModuleType("first_example")
-    run(block["text"], 0, readme, module)
-    return TestClient(module.router)
+    return TestClient(readme_up_to("@router.websocket").router)
 
 
 def test_the_readmes_first_example_answers_its_client(first_example: TestClient) -> None:
@@ -53,6 +63,18 @@ def test_the_readmes_first_example_refuses_who_does_not_fit(
     detail = refusal.value.json()["detail"]
     assert refusal.value.status_code == status
     assert (detail if isinstance(detail, str) else [error["loc"] for error in detail]) == told
+
+
+def test_the_readmes_listener_answers_as_the_readme_says() -> None:
+    readme = (ROOT / "README.md").read_text()
+    said = re.findall(r"^- `(\{.+\})` is answered with\s+`(\{.+\})`", readme, flags=re.MULTILINE)
+    client = TestClient(readme_up_to("@router.listener").router)
+
+    with client.websocket_connect("/rooms/7/notes?token=secret") as websocket:
+        for message, reply in said:
+            websocket.send_text(message)
+            assert websocket.receive_text() == reply
+    assert len(said) == 2
 
 
 @pytest.mark.timeout(60)
