@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from wsroute.dependencies.callables import Form, describe
-from wsroute.dependencies.exits import Exits, Items
+from wsroute.dependencies.exits import Exits, Items, is_disconnect
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.source import quoted
@@ -46,13 +46,15 @@ class TurnWriter(StepWriter):
         with self._block(f"async def {turn.name}({parameters}):"):
             for value in turn.values:
                 self._write_value(value)
-            with self._exits("message", turn.steps, describe(turn.call.call)):
-                # What they read of the handshake has been read.
-                self._write_steps(map(_without_fields, turn.steps), ends=True)
-                self._write_reply(turn.call, encoder)
-            if turn.call.form is Form.COROUTINE and encoder.sends:
-                self._write_send(encoder)
-            self._write_background([value.target for value in turn.values])
+            background = [value.target for value in turn.values]
+            with self._background_on_disconnect(background):
+                with self._exits("message", turn.steps, describe(turn.call.call)):
+                    # What they read of the handshake has been read.
+                    self._write_steps(map(_without_fields, turn.steps), ends=True)
+                    self._write_reply(turn.call, encoder)
+                if turn.call.form is Form.COROUTINE and encoder.sends:
+                    self._write_send(encoder)
+            self._write_background(background)
         self._socket_handed_out = handed_out
 
     def _write_reply(self, call: Step, encoder: Encoder) -> None:
@@ -83,6 +85,18 @@ class TurnWriter(StepWriter):
         exits = self._own("Exits", Exits)
         with self._block(f"async with {exits}({quoted(who)}) as {exits_of(lifetime)}:"):
             yield
+
+    @contextmanager
+    def _background_on_disconnect(self, targets: list[str]) -> Iterator[None]:
+        if not targets:
+            yield
+            return
+        with self._block("try:"):
+            yield
+        with self._block("except Exception as error:"):
+            with self._block(f"if {self._own('is_disconnect', is_disconnect)}(error):"):
+                self._write_background(targets)
+            self._line("raise")
 
     def _write_background(self, targets: list[str]) -> None:
         for target in targets:
