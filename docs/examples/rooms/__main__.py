@@ -18,7 +18,8 @@ from docs.examples.rooms.store import Database
 def serve(port: int, database: Database) -> None:
     """Serve until interrupted."""
     print(f"http://{HOST}:{port}/")
-    uvicorn.run(create_app(database), host=HOST, port=port)
+    # uvicorn has read a message before the listener sees how large it is, and takes 16 MiB by itself.
+    uvicorn.run(create_app(database), host=HOST, port=port, ws_max_size=65536, timeout_graceful_shutdown=5)
 
 
 def main() -> int:
