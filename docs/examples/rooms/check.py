@@ -91,7 +91,7 @@ async def errors(ann: ClientConnection) -> bool:
     too_long = await receive(ann)
     await ann.send(json.dumps({"type": "shout", "text": "secret"}))
     unknown = await receive(ann)
-    length = "String should have 500 characters at most"
+    length = "Length of the string should be 500 or less"
     return all(
         [
             held("a text that is too long", too_long, error("invalid_message", ["text"], length, "string_too_long")),
