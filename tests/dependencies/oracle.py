@@ -349,8 +349,10 @@ def overridden(
     arguments = tuple(replaced(item) if isinstance(item, Dependant) else item for item in node.arguments)
     node = node._replace(effects=effects, arguments=arguments)
     lifetimes: list[LifetimeName] = ["connection", *(child.lifetime for child in node.dependencies)]
+    if any(param.special is Special.MESSAGE for param in node.special_params):
+        lifetimes.append("message")
     shortest = max(lifetimes, key=LIFETIMES.index)
-    said = node.form not in (Form.VALUE, Form.COROUTINE) and node.scope is not None
+    said = node.scope == "message" or (node.form not in (Form.VALUE, Form.COROUTINE) and node.scope is not None)
     asks = any(param.special is Special.SECURITY_SCOPES for param in node.special_params)
     return node._replace(
         lifetime=node.lifetime if said else shortest,

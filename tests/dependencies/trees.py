@@ -89,6 +89,10 @@ class FakeSocket:
         self.ended = False
         self.finished = False
 
+    async def send_text(self, data: str) -> None:
+        """Send a frame."""
+        RUN.get().log.append(("send", data))
+
 
 async def finish(websocket: FakeSocket) -> None:
     """The normal end of a connection, once."""

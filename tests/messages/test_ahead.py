@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from starlette.types import Message
 
 from tests.asgi import Peer
-from wsroute import WebSocketListener, WebSocketRouter, on
+from wsroute import WebSocket, WebSocketListener, WebSocketRouter, on
 from wsroute.messages.ahead import Ahead
 from wsroute.wire.socket import Socket
 
@@ -296,6 +296,50 @@ async def test_a_failure_of_the_server_while_a_handler_waits_ends_the_connection
         await tell(peer, Waiting)
 
     assert peer.closed == (1011, "Internal Server Error")
+
+
+async def test_a_connection_that_drains_ends_when_its_message_was_handled() -> None:
+    handling, go_on = anyio.Event(), anyio.Event()
+    router = WebSocketRouter()
+    peer = Read()
+    peer.say("a", "b")
+
+    @router.listener("/", cancel_on_disconnect=True)
+    async def say(message: str) -> str:
+        await peer.until(3)
+        handling.set()
+        await go_on.wait()
+        return message
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(peer.serve, router)
+        await handling.wait()
+        tasks.start_soon(router.drain)
+        await wait_all_tasks_blocked()
+        go_on.set()
+
+    assert peer.frames == ["a"]
+    assert peer.closed == (1012, "Service restart")
+
+
+async def test_the_task_does_not_end_what_drains() -> None:
+    router = WebSocketRouter()
+    peer = Read()
+    peer.say("a")
+
+    @router.listener("/", cancel_on_disconnect=True)
+    async def say(message: str, websocket: WebSocket) -> str:
+        assert isinstance(websocket, Socket)
+        # Before the task has come to read.
+        websocket.end_when_idle(1012, "bye")
+        for _ in range(10):
+            await checkpoint()
+        return message
+
+    await peer.serve(router)
+
+    assert peer.frames == ["a"]
+    assert peer.closed == (1012, "bye")
 
 
 async def test_a_limit_counts_while_the_task_reads_as_well() -> None:

@@ -29,33 +29,42 @@ class Ahead:
         self._listener = listener
         self._read: deque[Message] = deque()
         # Until it first waits for a message, the listener is taken to handle one: it welcomes the client.
-        self._is_handling = True
+        websocket.is_handling = True
         self._task_reads = False
         self._begun, self._arrived = anyio.Event(), anyio.Event()
 
     async def receive(self) -> Message:
         """The next message, for the listener, which handles it from then on."""
-        self._is_handling = False
+        websocket = self._websocket
+        websocket.is_handling = False
+        if websocket.is_draining:
+            # What was read ahead is not handled any more, and what the task waits for does not come.
+            return await websocket.receive()
         if not self._read and self._task_reads:
             self._arrived = anyio.Event()
             await self._arrived.wait()
-        message = self._read.popleft() if self._read else await self._websocket.receive()
-        self._is_handling = True
+        message = self._read.popleft() if self._read else await websocket.receive()
+        websocket.is_handling = True
         self._begun.set()
         return message
 
     async def watch(self) -> None:
         """Read while messages are handled, until the connection has ended."""
-        while not self._websocket.ended:
-            if not self._is_handling or len(self._read) >= self._most:
+        websocket = self._websocket
+        while not websocket.ended:
+            if not self._may_read():
                 self._begun = anyio.Event()
                 await self._begun.wait()
                 continue
             self._task_reads = True
-            message = await self._websocket.receive()
+            message = await websocket.receive()
             self._task_reads = False
-            if message["type"] == "websocket.disconnect" and self._is_handling:
+            if message["type"] == "websocket.disconnect" and websocket.is_handling:
                 self._listener.cancel()
                 return
             self._read.append(message)
             self._arrived.set()
+
+    def _may_read(self) -> bool:
+        # To ask for a message while the connection is draining closes it, which the listener does when it has ended.
+        return self._websocket.is_handling and not self._websocket.is_draining and len(self._read) < self._most

@@ -17,7 +17,8 @@ from wsroute.messages.conversation import OnDisconnect, accepted
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
 from wsroute.messages.patience import Patience, Receive
-from wsroute.wire.endings import MESSAGE_TOO_BIG, essence, is_departure
+from wsroute.messages.rate import Bucket
+from wsroute.wire.endings import MESSAGE_TOO_BIG, POLICY_VIOLATION, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.socket import Socket
 
@@ -70,14 +71,18 @@ class Listening:
                 await self._listen(websocket, ahead.receive, handlers)
 
     async def _listen(self, websocket: Socket, receive: Receive, handlers: Sequence[_Handle]) -> None:
-        first = self._options.first_message_timeout or self._options.idle_timeout
-        take = partial(self._take_messages, websocket, handlers)
+        options = self._options
+        bucket = None if options.max_rate is None else Bucket(*options.max_rate)
+        take = partial(self._take_messages, websocket, handlers, bucket)
+        first = options.first_message_timeout or options.idle_timeout
         if first is None:
             await take(receive)
         else:
-            await Patience(receive, first, self._options.idle_timeout or inf).listen(take)
+            await Patience(receive, first, options.idle_timeout or inf).listen(take)
 
-    async def _take_messages(self, websocket: Socket, handlers: Sequence[_Handle], receive: Receive) -> None:
+    async def _take_messages(
+        self, websocket: Socket, handlers: Sequence[_Handle], bucket: Bucket | None, receive: Receive
+    ) -> None:
         decoder, options = self._decoder, self._options
         kind, decode = decoder.kind, decoder.decode
         only_handler = handlers[0] if len(handlers) == 1 else None
@@ -87,6 +92,8 @@ class Listening:
             data = frame.get(kind)
             if data is None and frame["type"] == "websocket.disconnect":
                 return
+            if bucket is not None and not await _is_in_rate(websocket, bucket):
+                continue
             if data is not None and len(data) > self._small:
                 self._check_size(data)
             try:
@@ -118,7 +125,7 @@ class Listening:
             return True
         if self._options.on_invalid == "close":
             return False
-        await websocket.send_text(error_frame(error))
+        await websocket.send_text(error_frame(error.code, error.detail))
         return True
 
 
@@ -139,3 +146,18 @@ async def _is_handled(websocket: Socket, error: Exception) -> bool:
         raise
     websocket.asked_about = None
     return True
+
+
+async def _is_in_rate(websocket: Socket, bucket: Bucket) -> bool:
+    """Whether a message comes slowly enough to be handled; else its client is told, once.
+
+    Raises:
+        WebSocketException: It has been told already.
+    """
+    was_told = bucket.is_overdrawn
+    if bucket.take():
+        return True
+    if was_told:
+        raise WebSocketException(POLICY_VIOLATION, "Too many messages")
+    await websocket.send_text(bucket.frame())
+    return False

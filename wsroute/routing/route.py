@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.analysis import Analysis, Undecided
 from wsroute.dependencies.application import STATE, ApplicationValues
 from wsroute.dependencies.callables import describe, short_name, show
-from wsroute.dependencies.models import Conversation, Dependant
+from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
-from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
 from wsroute.exceptions import EndpointError, Location
@@ -35,7 +35,17 @@ from wsroute.routing.layers import (
     fold,
     read_layer,
 )
+from wsroute.routing.limits import MaxConnections, refusing
+from wsroute.routing.listeners import (
+    analysis_of_listeners,
+    check_options_fit,
+    codec_of,
+    layers_of,
+    read_listener,
+    speaking,
+)
 from wsroute.routing.middleware import wrapped
+from wsroute.routing.origins import Origins, refuse_origin
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
@@ -77,6 +87,11 @@ class APIWebSocketRoute(WebSocketRoute):
             stopped reading would block it for ever. Default 5.
         send_timeout: How long, in seconds, the client may take for each frame that it is sent; one that takes longer
             counts as gone, and the connection ends for the application. Default: no limit.
+        allowed_origins: The pages that may open a connection: `"same-origin"`, the default, for those that come from
+            where the connection goes to; a list of origins, `["https://app.example", "same-origin"]`; or `"*"`. Others
+            are refused with 403 before anything else runs. Who sends no Origin is no browser, and may.
+        max_connections: How many connections may be open at once: a number, or `ConnectionLimit(5, key=...)` for each
+            user or address, or a list of both. Others are refused with 503 or 429. Default: no limit.
         options: Of a listener, how it takes messages; see `WebSocketRouter.listener`.
 
     Attributes:
@@ -105,14 +120,16 @@ class APIWebSocketRoute(WebSocketRoute):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
-        listener = _listener_of(endpoint)
+        listener = read_listener(endpoint)
         call = cast("Callable[..., Any]", endpoint) if listener is None else listener.subject
         check_endpoint(call, path)
         location = Location(path, (describe(call),))
         if options:
-            _check_options_fit(listener, options, location)
+            check_options_fit(listener, options, location)
         layer = read_layer(
             location,
             path=path,
@@ -125,10 +142,12 @@ class APIWebSocketRoute(WebSocketRoute):
             reject=reject,
             close_timeout=close_timeout,
             send_timeout=send_timeout,
+            allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
             **options,
         )
-        layers = (layer,) if listener is None else (layer, *_layers_of(listener, layer))
+        layers = (layer, *layers_of(listener, layer.names, layer.options))
         self._set_up(call, short_name(call) if name is None else name, layers, listener=listener)
         try:
             for level in layers:
@@ -187,7 +206,10 @@ class APIWebSocketRoute(WebSocketRoute):
         self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
-        self.app = self._serve_behind if folded.middleware else self._serve
+        self._inner_app = self._serve_behind if folded.middleware else self._serve
+        self._allowed_app = self._serve_counted if folded.limits else self._inner_app
+        self._usual_app = self._allowed_app if folded.origins.every else self._serve_allowed
+        self.app = self._usual_app
         self._compiled_path: CompiledPath = (
             same._compiled_path if same else compile_route_path(folded.path, self._location)
         )
@@ -208,10 +230,13 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._analyse((), (), None, final=False)
         except Undecided:
             return
-        if tree.conversation is not None:
-            self._codec = _codec_of(tree.conversation)
+        self._codec = codec_of(tree.conversation)
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
+
+    def is_below(self, layer: Layer) -> bool:
+        """Whether a level is one of those above it."""
+        return any(one is layer for one in self._layers)
 
     def below(self, *layers: Layer) -> APIWebSocketRoute:
         """The same declaration below further levels, as a route of its own.
@@ -254,7 +279,8 @@ class APIWebSocketRoute(WebSocketRoute):
             permissions = instances_of(self._folded.permissions)
             build = partial(self._analyse, interceptors, permissions)
             tree = self._declared or build(None)
-            solver = Solver(build, self._runtime_of(tree), tree)
+            runtime = speaking(RUNTIME, tree.conversation, self._codec, self._folded.options)
+            solver = Solver(build, runtime, tree)
             self._stack = wrapped(self._serve, self._folded.middleware)
             if self._folded.middleware:
                 # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
@@ -262,14 +288,6 @@ class APIWebSocketRoute(WebSocketRoute):
                 self._policy = self._policy._replace(send_timeout=None)
             self._bound = solver
         return self._bound
-
-    def _runtime_of(self, tree: Dependant) -> Runtime:
-        if tree.conversation is None:
-            return RUNTIME
-        from wsroute.messages.speech import speech_for
-
-        codec = self._codec or _codec_of(tree.conversation)
-        return RUNTIME._replace(speech=speech_for(tree.conversation, codec, self._folded.options))
 
     def _analyse(
         self,
@@ -283,9 +301,7 @@ class APIWebSocketRoute(WebSocketRoute):
         arguments = self.path, folded.names, overrides, final, folded.provides
         effects = folded.dependencies
         if self._listener is not None:
-            from wsroute.dependencies.conversations import ConversationAnalysis
-
-            return ConversationAnalysis(*arguments).listener(
+            return analysis_of_listeners()(*arguments).listener(
                 self._listener, effects, interceptors=interceptors, permissions=permissions
             )
         return Analysis(*arguments).endpoint(
@@ -341,6 +357,40 @@ class APIWebSocketRoute(WebSocketRoute):
         # Without `async`, as every coroutine on the way has its part in every message.
         return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
 
+    def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
+        for name, _ in scope["headers"]:
+            if name == b"origin" and not self._folded.origins.allows(scope):
+                break
+        else:  # most are no browsers, or come from where they go to
+            return self._allowed_app(scope, receive, send)
+        return self._refuse_with(refuse_origin, scope, receive, send)
+
+    async def _serve_counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as many connections as all levels allow."""
+        with ExitStack() as held:
+            try:
+                for limit in self._folded.limits:
+                    held.enter_context(limit.held(scope))
+            except HTTPException as error:
+                await self._refuse_with(refusing(error), scope, receive, send)
+                return
+            await self._inner_app(scope, receive, send)
+
+    def refuse(self, error: HTTPException | None) -> None:
+        """Refuse all connections from now on.
+
+        Args:
+            error: What they are refused with; `None` to serve them again.
+        """
+        self.app = self._usual_app if error is None else partial(self._refuse_with, refusing(error))
+
+    def _refuse_with(
+        self, refuse: Callable[[Socket], Awaitable[NoReturn]], scope: Scope, receive: Receive, send: Send
+    ) -> Coroutine[Any, Any, None]:
+        """Refuse a connection before anything of the levels runs."""
+        return session(Socket(scope, receive, send), refuse, self._policy._replace(handlers=()))
+
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()
         scope["route"] = self  # which whoever has matched it need not have handed on
@@ -358,35 +408,6 @@ class APIWebSocketRoute(WebSocketRoute):
 
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)
-
-
-# What most routes have no need of is loaded by those that have.
-
-
-def _listener_of(endpoint: object) -> Listener | None:
-    if not isinstance(endpoint, (type, tuple)):
-        return None
-    from wsroute.routing.listeners import read_listener
-
-    return read_listener(endpoint)
-
-
-def _layers_of(listener: Listener, layer: Layer) -> tuple[Layer, ...]:
-    from wsroute.routing.listeners import layers_of
-
-    return layers_of(listener, layer)
-
-
-def _check_options_fit(listener: Listener | None, said: Mapping[str, Any], location: Location) -> None:
-    from wsroute.routing.listeners import check_options_fit
-
-    check_options_fit(listener, said, location)
-
-
-def _codec_of(conversation: Conversation) -> Codec:
-    from wsroute.messages.codec import Codec
-
-    return Codec(conversation)
 
 
 @asynccontextmanager
