@@ -13,12 +13,25 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "wsroute"
 #: From the ground up; a module imports from its own floor and from those below.
-FLOORS = ["exceptions", "params", "param_functions", "dependencies", "wire", "messages", "routing", "testing", "roof"]
+FLOORS = [
+    "exceptions",
+    "params",
+    "param_functions",
+    "dependencies",
+    "wire",
+    "security",
+    "messages",
+    "routing",
+    "testing",
+    "roof",
+]
 
 #: Who may know pydantic: what asks about types, and what makes values of them.
 KNOW_PYDANTIC = {
-    *(f"dependencies.{name}" for name in ("annotations", "defaults", "fallbacks", "fields", "lookups", "metadata")),
-    "testing.models",
+    *(f"wsroute.dependencies.{name}" for name in ("annotations", "defaults", "fallbacks", "fields", "lookups")),
+    *(f"wsroute.dependencies.{name}" for name in ("messages", "metadata")),
+    *(f"wsroute.messages.{name}" for name in ("codec", "invalid")),
+    "wsroute.testing.models",
 }
 #: What only those who test need, and so nobody imports who does not.
 OF_TESTS = {"httpx", "pytest", "trio", "uvicorn"}
@@ -67,6 +80,11 @@ def test_no_module_imports_the_roof(module: str) -> None:
     assert "wsroute" not in own_imports(module)
 
 
+@every_module
+def test_security_is_loaded_by_those_alone_who_import_it(module: str) -> None:
+    assert [other for other in own_imports(module) if ".security" in other] == [] or ".security" in module
+
+
 def test_no_imports_go_round_in_a_circle() -> None:
     try:
         TopologicalSorter({module: own_imports(module) for module in MODULES}).prepare()
@@ -92,7 +110,7 @@ def test_pydantic_is_known_to_few(module: str) -> None:
         # What generated code catches.
         assert used == {"ValidationError"}
     else:
-        assert not used or module in {f"wsroute.{name}" for name in KNOW_PYDANTIC}
+        assert not used or module in KNOW_PYDANTIC
 
 
 @every_module

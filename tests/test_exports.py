@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,7 @@ import starlette.websockets
 
 import wsroute
 import wsroute.testing
-from wsroute import exceptions
+from wsroute import exceptions, security
 
 #: Section by section, as the documentation lists it.
 SURFACE = {
@@ -24,6 +26,7 @@ SURFACE = {
         "AllowAny",
         "BaseInterceptor",
         "BasePermission",
+        "ConnectionLimit",
         "DenyAll",
         "Inject",
         "Injects",
@@ -32,6 +35,7 @@ SURFACE = {
         "websocket",
     },
     "markers": {"Depends", "Security", "SecurityScopes", "Path", "Query", "Header", "Cookie"},
+    "messages": {"Payload", "WebSocketListener", "on"},
     "for those who build on the package": {"Dependant", "get_dependant", "solve_dependencies"},
     "errors": {
         name for name, item in vars(exceptions).items() if isinstance(item, type) and issubclass(item, Exception)
@@ -64,6 +68,8 @@ def test_the_surface_is_complete_and_sorted() -> None:
 
 
 def test_nothing_else_is_public() -> None:
+    for name in wsroute.__all__:  # what is loaded when it is asked for
+        getattr(wsroute, name)
     modules = {name for name, item in vars(wsroute).items() if isinstance(item, ModuleType)}
     public = {name for name in vars(wsroute) if not name.startswith("_")}
     assert public - modules == set(wsroute.__all__)
@@ -105,7 +111,10 @@ def test_every_argument_of_the_kit_is_explained(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", "get_dependant", "websocket"],
+    [
+        *("Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", "Payload"),
+        *("get_dependant", "on", "websocket"),
+    ],
 )
 def test_every_argument_of_a_function_is_explained(name: str) -> None:
     function = getattr(wsroute, name)
@@ -131,3 +140,37 @@ def test_every_error_is_an_error_of_the_package(name: str) -> None:
 
 def test_the_package_is_typed() -> None:
     assert files(wsroute).joinpath("py.typed").is_file()
+
+
+# The room for security, which is imported by its own name
+
+SECURITY = sorted(security.__all__)
+
+
+def test_the_room_for_security_is_complete_and_sorted() -> None:
+    modules = {name for name, item in vars(security).items() if isinstance(item, ModuleType)}
+    public = {name for name in vars(security) if not name.startswith("_")}
+    assert security.__all__ == sorted(public - modules)
+
+
+@pytest.mark.parametrize("name", SECURITY)
+def test_what_is_for_security_explains_itself(name: str) -> None:
+    item = getattr(security, name)
+    undocumented = [member_name for member_name, member in public_members(item) if not inspect.getdoc(member)]
+
+    assert vars(item).get("__doc__") if isinstance(item, type) else item.__doc__
+    assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in SECURITY if name not in ("SecurityScheme", "TicketStore") and not name.endswith("Model")],
+)
+def test_every_argument_of_what_is_for_security_is_explained(name: str) -> None:
+    assert unexplained(getattr(security, name)) == []
+
+
+def test_the_room_for_security_is_loaded_by_those_alone_who_import_it() -> None:
+    code = "import sys, wsroute; print([name for name in sys.modules if name.startswith('wsroute.security')])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"

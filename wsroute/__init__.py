@@ -1,5 +1,7 @@
 """Dependency injection for WebSocket routes, on Starlette and pydantic."""
 
+import typing
+
 from starlette.background import BackgroundTasks
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection, Request
@@ -21,21 +23,27 @@ from wsroute.exceptions import (
     MisplacedMarkerError,
     MissingPathParameterError,
     PermissionAnswerError,
+    ReplyError,
     RouterError,
     SwallowedExceptionError,
     UninjectedEndpointError,
+    WebSocketPayloadValidationError,
     WebSocketRequestValidationError,
     WsRouteError,
 )
-from wsroute.param_functions import Cookie, Depends, Header, Inject, Injects, Path, Query, Security
+from wsroute.param_functions import Cookie, Depends, Header, Inject, Injects, Path, Payload, Query, Security
 from wsroute.routing.gateway import WebSocketGateway
 from wsroute.routing.handler import websocket
 from wsroute.routing.interceptors import BaseInterceptor
+from wsroute.routing.limits import ConnectionLimit
 from wsroute.routing.permissions import AllowAny, BasePermission, DenyAll
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.router import WebSocketRouter
 from wsroute.routing.view import WebSocketView
 from wsroute.wire.runtime import solve_dependencies
+
+if typing.TYPE_CHECKING:
+    from wsroute.messages.listener import WebSocketListener, on
 
 __version__ = "0.1.0"
 
@@ -46,6 +54,7 @@ __all__ = [
     "BackgroundTasks",
     "BaseInterceptor",
     "BasePermission",
+    "ConnectionLimit",
     "Cookie",
     "DenyAll",
     "Dependant",
@@ -66,8 +75,10 @@ __all__ = [
     "MisplacedMarkerError",
     "MissingPathParameterError",
     "Path",
+    "Payload",
     "PermissionAnswerError",
     "Query",
+    "ReplyError",
     "Request",
     "RouterError",
     "Security",
@@ -78,12 +89,27 @@ __all__ = [
     "WebSocketDisconnect",
     "WebSocketException",
     "WebSocketGateway",
+    "WebSocketListener",
+    "WebSocketPayloadValidationError",
     "WebSocketRequestValidationError",
     "WebSocketRouter",
     "WebSocketState",
     "WebSocketView",
     "WsRouteError",
     "get_dependant",
+    "on",
     "solve_dependencies",
     "websocket",
 ]
+
+
+if not typing.TYPE_CHECKING:  # for a type checker, it would make any name right
+
+    def __getattr__(name: str) -> typing.Any:
+        # What most applications have no need of is loaded by those that have.
+        if name not in ("WebSocketListener", "on"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from wsroute.messages import listener
+
+        globals()[name] = found = getattr(listener, name)
+        return found

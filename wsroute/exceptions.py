@@ -15,7 +15,9 @@
     ├── InterceptorError                   an interceptor did not let the connection go on as it must
     ├── PermissionAnswerError              a permission gave something that is no answer
     ├── MissingPathParameterError          the application's routing did not provide a path parameter
+    ├── ReplyError                         a handler returned something else than it declares
     ├── SwallowedExceptionError            a dependency or an interceptor ate the exception of the endpoint
+    ├── WebSocketPayloadValidationError    a message is not one that the listener declares
     └── WebSocketRequestValidationError    the handshake does not carry what the endpoint declares
 
 A `DependencyError` keeps its `location`, `problem`, `expected` and `remedy` as attributes; `str()` lays them out.
@@ -221,6 +223,56 @@ class SwallowedExceptionError(WsRouteError):
         super().__init__(
             f"{culprit}. Raise it again after cleaning up, or raise the one that should decide how the connection ends."
         )
+
+
+class ReplyError(WsRouteError):
+    """A handler of messages returned, or yielded, something else than it declares.
+
+    Args:
+        handler: The qualified name of the handler.
+        declared: The type that it declares.
+        value: What it returned.
+    """
+
+    def __init__(self, handler: str, declared: str, value: object) -> None:
+        self.handler = handler
+        self.declared = declared
+        super().__init__(
+            f"{handler} is declared to send {declared}, and gave an object of type {type(value).__name__}, which is "
+            "not that, or has a value in it that is not what its type declares. Nothing of it was sent. Return what "
+            "is declared, or declare what is returned."
+        )
+
+
+class WebSocketPayloadValidationError(WsRouteError):
+    """A message is not one that the listener declares.
+
+    Args:
+        code: What is wrong with it: `"invalid_json"`, `"unknown_type"`, `"invalid_message"` or `"wrong_frame"`.
+        errors: One mapping for each error, of pydantic's shape: `type`, `loc`, `msg`, `input` and, where there is one,
+            `ctx`. For the server: they repeat what was sent.
+        detail: The same for the client, without what was sent: `loc`, `msg` and `type`.
+    """
+
+    def __init__(self, code: str, errors: Sequence[dict[str, Any]], detail: Sequence[dict[str, Any]]) -> None:
+        super().__init__(code, errors, detail)
+        self.code = code
+        self.detail = detail
+        self._errors = tuple(errors)
+
+    @property
+    def close_code(self) -> int:
+        """The code of the close, where it ends the connection (RFC 6455, section 7.4.1)."""
+        return 1003 if self.code == "wrong_frame" else 1007
+
+    def errors(self) -> Sequence[dict[str, Any]]:
+        """All errors, with what was sent."""
+        return self._errors
+
+    def __str__(self) -> str:
+        lines = [f"an invalid message: {self.code}"]
+        lines += [f"  {'.'.join(map(str, error['loc']))}: {error['msg']} [{error['type']}]" for error in self.detail]
+        return "\n".join(lines)
 
 
 class WebSocketRequestValidationError(WsRouteError):

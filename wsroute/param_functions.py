@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from wsroute import params
 from wsroute.params import REQUIRED, Constraints
 
-_Scope = Literal["app", "connection", "request", "function"]
+_Scope = Literal["app", "connection", "request", "function", "message"]
 
 
 def Depends(
@@ -32,9 +32,10 @@ def Depends(
         use_cache: Whether uses of the same callable on one connection share one value. Default `True`.
         scope: How long the value lives, and a dependency with `yield` stays open. `"connection"`, or FastAPI's word
             `"request"`: until the endpoint has ended and the connection is closed. `"function"`: closed before that,
-            when the endpoint has ended. `"app"`: one value for the application, built when it is first needed, and
-            closed when the lifespan of the application ends. Default: the shortest lifetime among what it needs, else
-            the connection.
+            when the endpoint has ended. `"message"`: in listeners, a value of its own for each message, closed before
+            the reply is sent. `"app"`: one value for the application, built when it is first needed, and closed when
+            the lifespan of the application ends. Default: the shortest lifetime among what it needs, else the
+            connection.
         max_concurrency: How many connections may use this declaration at once; a dependency with `yield` counts until
             it is closed. Default `None`: no limit.
         threadpool: Whether a synchronous dependency runs in a worker thread. Default `None`: functions and generators
@@ -95,6 +96,18 @@ def Injects() -> Any:
     route is bound, and never a query parameter.
     """
     return params.Injects()
+
+
+def Payload(**constraints: Unpack[Constraints]) -> Any:
+    """Declare the parameter that gets the message, of a listener or of a dependency: `Annotated[list[int], Payload()]`.
+
+    Most listeners need none: a model, a dataclass, a TypedDict, `dict`, `bytes` or a plain `str` is the message by
+    itself. A dependency that asks for the message lives as long as that message.
+
+    Args:
+        constraints: What `pydantic.Field` takes: `max_length=`, `gt=`, `pattern=`, ...
+    """
+    return params.Payload(dict(constraints))
 
 
 def Path(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, FrozenInstanceError, dataclass, field, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
 
@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from wsroute.exceptions import InvalidParameterError, Location, MisplacedMarkerError
 
-Lifetime: TypeAlias = Literal["app", "connection", "request", "function"]
+Lifetime: TypeAlias = Literal["app", "connection", "request", "function", "message"]
 Source: TypeAlias = Literal["path", "query", "header", "cookie"]
 
 #: Stands for "no default": `None` and `...` are values that people write.
@@ -153,6 +153,16 @@ class Constraints(TypedDict, total=False):
 _UNCONSTRAINED: Mapping[str, Any] = MappingProxyType({})
 
 
+def _constraints_of(marker: Param | Payload) -> Mapping[str, Any]:
+    """What a marker was given for `pydantic.Field`, which nobody can change any more."""
+    if not marker.constraints:
+        return _UNCONSTRAINED
+    unknown = sorted(marker.constraints.keys() - Constraints.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"{type(marker).__name__}() got an unexpected keyword argument {unknown[0]!r}")
+    return MappingProxyType(dict(marker.constraints))
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Param(Marker):
     """A value that the handshake carries."""
@@ -168,13 +178,7 @@ class Param(Marker):
     def __post_init__(self) -> None:
         if self.default is ...:
             object.__setattr__(self, "default", REQUIRED)
-        if not self.constraints:
-            object.__setattr__(self, "constraints", _UNCONSTRAINED)
-            return
-        unknown = sorted(self.constraints.keys() - Constraints.__annotations__.keys())
-        if unknown:
-            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
-        object.__setattr__(self, "constraints", MappingProxyType(dict(self.constraints)))
+        object.__setattr__(self, "constraints", _constraints_of(self))
 
 
 class Path(Param):
@@ -201,6 +205,26 @@ class Cookie(Param):
     """A cookie of the handshake."""
 
     source = "cookie"
+
+
+class Payload(Marker):
+    """The message that a listener is called for."""
+
+    # By hand: to make a frozen dataclass takes longer than to load half of this module.
+
+    __slots__ = ("constraints",)
+
+    constraints: Mapping[str, Any]
+
+    def __init__(self, constraints: Mapping[str, Any] = _UNCONSTRAINED) -> None:
+        object.__setattr__(self, "constraints", constraints)
+        object.__setattr__(self, "constraints", _constraints_of(self))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __repr__(self) -> str:
+        return f"Payload({', '.join(f'{name}={value!r}' for name, value in self.constraints.items())})"
 
 
 def _name_or_repr(value: object) -> str:

@@ -141,9 +141,13 @@ async def compare(tree: Tree, behaviours: Mapping[str, str], **how: Any) -> Outc
 
 def assert_closed(outcome: Outcome, scenario: object) -> None:
     """Whatever was opened was closed exactly once, last opened first."""
-    opened = [event[1] for event in outcome.log if event[0] == "open"]
-    closed = [event[1] for event in outcome.log if event[0] == "close"]
-    assert closed == opened[::-1], (scenario, outcome.log)
+    still_open = []
+    for event in outcome.log:
+        if event[0] == "open":
+            still_open.append(event[1])
+        elif event[0] == "close":
+            assert still_open and still_open.pop() == event[1], (scenario, outcome.log)
+    assert still_open == [], (scenario, outcome.log)
 
 
 async def compare_cancelled(tree: Tree, behaviours: Mapping[str, str], **how: Any) -> None:

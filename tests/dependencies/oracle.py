@@ -26,10 +26,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from wsroute.dependencies.analysis import get_dependant
 from wsroute.dependencies.callables import Form
-from wsroute.dependencies.compiler import Runtime
 from wsroute.dependencies.fields import Group, ParamField
 from wsroute.dependencies.models import LIFETIMES, Condition, Dependant, Special, SpecialParam
 from wsroute.dependencies.models import Lifetime as LifetimeName
+from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.sources import group_source
 from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
 
@@ -349,8 +349,10 @@ def overridden(
     arguments = tuple(replaced(item) if isinstance(item, Dependant) else item for item in node.arguments)
     node = node._replace(effects=effects, arguments=arguments)
     lifetimes: list[LifetimeName] = ["connection", *(child.lifetime for child in node.dependencies)]
+    if any(param.special is Special.MESSAGE for param in node.special_params):
+        lifetimes.append("message")
     shortest = max(lifetimes, key=LIFETIMES.index)
-    said = node.form not in (Form.VALUE, Form.COROUTINE) and node.scope is not None
+    said = node.scope == "message" or (node.form not in (Form.VALUE, Form.COROUTINE) and node.scope is not None)
     asks = any(param.special is Special.SECURITY_SCOPES for param in node.special_params)
     return node._replace(
         lifetime=node.lifetime if said else shortest,

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
 
 from wsroute import BackgroundTasks, Depends, Query, Security, SecurityScopes, WebSocket
-from wsroute.dependencies.compiler import Runtime
+from wsroute.dependencies.runtime import Runtime
 
 Event: TypeAlias = tuple[str, ...]
 
@@ -88,6 +88,10 @@ class FakeSocket:
         }
         self.ended = False
         self.finished = False
+
+    async def send_text(self, data: str) -> None:
+        """Send a frame."""
+        RUN.get().log.append(("send", data))
 
 
 async def finish(websocket: FakeSocket) -> None:
@@ -424,6 +428,8 @@ SHAPES: Mapping[str, Sequence[Sequence[int]]] = {
     "diamonds": ([1, 2], [3, 4], [4, 3], [5], [5], []),
     "twice the same": ([1, 1, 2], [2, 2], [3], []),
 }
+
+
 def grow(
     shape: Sequence[Sequence[int]],
     kinds: Sequence[str],

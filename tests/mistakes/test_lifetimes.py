@@ -81,12 +81,12 @@ UNKNOWN_SCOPE = """
       route '/items'
       HERE.endpoint
          parameter 'limit'
-      expected: one of 'app', 'connection', 'request', 'function'
+      expected: one of 'app', 'connection', 'request', 'function', 'message'
       remedy: leave scope= out for the whole connection, or write scope="function"
     """
 
 
-@pytest.mark.parametrize("scope", ["session", "message", 3, ["function"]], ids=repr)
+@pytest.mark.parametrize("scope", ["session", "messages", 3, ["function"]], ids=repr)
 @pytest.mark.parametrize("depends", [Depends, scoped_of_fastapi], ids=["wsroute", "fastapi"])
 def test_a_lifetime_that_does_not_exist(scope: Any, depends: Any) -> None:
     async def endpoint(websocket: WebSocket, limit: int = depends(get_limit, scope=scope)) -> None: ...
@@ -103,7 +103,7 @@ def test_a_lifetime_that_does_not_exist(scope: Any, depends: Any) -> None:
       route '/items'
       HERE.endpoint
          └─ tests.mistakes.said.get_limit
-      expected: one of 'app', 'connection', 'request', 'function'
+      expected: one of 'app', 'connection', 'request', 'function', 'message'
       remedy: leave scope= out for the whole connection, or write scope="function"
     """,
 )
@@ -120,7 +120,7 @@ def test_a_lifetime_that_does_not_exist_in_dependencies(router: WebSocketRouter)
     scope='session' is no lifetime
       route '/items'
       tests.mistakes.said.get_limit
-      expected: one of 'app', 'connection', 'request', 'function'
+      expected: one of 'app', 'connection', 'request', 'function', 'message'
       remedy: leave scope= out for the whole connection, or write scope="function"
     """,
 )

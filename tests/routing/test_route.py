@@ -72,7 +72,8 @@ def test_a_route_takes_the_arguments_that_fastapis_takes() -> None:
 
     assert [*parameters][: len(names)] == names
     assert [parameters[name].default for name in names] == [inspect.Parameter.empty] * 2 + [None] * 3
-    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in [*parameters.values()][2:])
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    assert all(parameter.kind in by_name for parameter in [*parameters.values()][2:])
 
 
 class Handler:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wsroute.dependencies.callables import Form, describe, form_of, is_class, method_of, show
-from wsroute.dependencies.lifetimes import check_lasts
+from wsroute.dependencies.lifetimes import check_lasts, check_outlives_messages
 from wsroute.dependencies.markers import DependsMarker, read_marker
 from wsroute.dependencies.models import Condition, Dependant, Special
 from wsroute.dependencies.nodes import Given, Nodes, Place
@@ -55,11 +55,15 @@ class Analysis(Nodes):
         location = Location(self.path, (describe(call),))
         _check_endpoint(call, location)
         self._check_names(location)
-        around = tuple(self._interceptor(method, Location(self.path), Place()) for method in interceptors)
-        conditions = tuple(self._condition(permission, Location(self.path), Place()) for permission in permissions)
-        markers = [_effect(marker, location) for marker in effects]
+        around, conditions = self._guards(interceptors, permissions)
+        markers = [effect_marker(marker, location) for marker in effects]
         place = Place(reach=Reach(), is_endpoint=True)
         tree = self._node(call, DependsMarker(call), None, location, place, markers, given)
+        check_outlives_messages(
+            tree,
+            what=f"{location.chain[-1]} is no listener, so that nothing in it lives for one message, and",
+            remedy="give it scope='connection' or scope='function', or declare a listener: @router.listener(path)",
+        )
         if self._left_open:
             raise Undecided
         return tree._replace(interceptors=around, permissions=conditions) if around or conditions else tree
@@ -85,7 +89,7 @@ class Analysis(Nodes):
         # As if the level were an endpoint: whatever it runs is a dependency.
         place = Place(stack=(None,) * len(location.chain))
         for value in effects:
-            self._dependency(_effect(value, location), None, location, place)
+            self._dependency(effect_marker(value, location), None, location, place)
         for number, level in enumerate(self.providers.levels):
             for name, marker in level.items():
                 self._dependency(marker, None, location, place, Reach(name, number))
@@ -97,6 +101,14 @@ class Analysis(Nodes):
     def dependency(self, marker: DependsMarker, name: str | None, location: Location) -> Dependant:
         """The tree of one dependency."""
         return self._dependency(marker, name, location, Place())
+
+    def _guards(
+        self, interceptors: Iterable[Any], permissions: Iterable[Any]
+    ) -> tuple[tuple[Dependant, ...], tuple[Condition, ...]]:
+        """What runs around the dependencies, and what is asked before them."""
+        location = Location(self.path)
+        around = tuple(self._interceptor(method, location, Place()) for method in interceptors)
+        return around, tuple(self._condition(permission, location, Place()) for permission in permissions)
 
     def _check_names(self, location: Location) -> None:
         for name in self.providers.names():
@@ -162,7 +174,8 @@ def _check_endpoint(call: Callable[..., Any], location: Location) -> None:
     if form is Form.COROUTINE:
         return
     if is_class(call):
-        found, remedy = "a class", "hand over an async def function, or an instance with an async __call__"
+        found = "a class"
+        remedy = "hand over an async def function, an instance with an async __call__, or a WebSocketListener"
     else:
         article = "an" if form.is_async else "a"
         found = f"{article} {form.value} function" if form.is_context else "synchronous"
@@ -175,7 +188,12 @@ def _check_endpoint(call: Callable[..., Any], location: Location) -> None:
     )
 
 
-def _effect(value: Any, location: Location) -> DependsMarker:
+def effect_marker(value: Any, location: Location) -> DependsMarker:
+    """The marker of a dependency that is run for its effect.
+
+    Raises:
+        InvalidParameterError: It is none.
+    """
     marker = read_marker(value)
     if not isinstance(marker, DependsMarker) or not callable(marker.dependency):
         raise InvalidParameterError(

@@ -7,7 +7,7 @@ of strings; every object goes in as a global.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import Any, NamedTuple
@@ -16,35 +16,20 @@ from weakref import finalize
 from starlette.requests import HTTPConnection
 
 from wsroute.dependencies.callables import describe
-from wsroute.dependencies.exits import EndpointTasks, Exits, is_disconnect
+from wsroute.dependencies.exits import EndpointTasks
 from wsroute.dependencies.fields import Group
 from wsroute.dependencies.levels import CallNext
 from wsroute.dependencies.models import Special
 from wsroute.dependencies.plan import Plan, Stage
-from wsroute.dependencies.planner import RESERVED
+from wsroute.dependencies.planner import OF_CONVERSATIONS, RESERVED
+from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.source import quoted
 from wsroute.dependencies.sources import group_source, header_reader, read_cookies, read_query
-from wsroute.dependencies.step_writer import StepWriter
-from wsroute.dependencies.steps import SOCKET, AnyStep, Step, Value
+from wsroute.dependencies.steps import SOCKET, Step, Value
+from wsroute.dependencies.turn_writer import TurnWriter, needs_exits
 from wsroute.exceptions import WebSocketRequestValidationError
 
 _FILENAMES = count(1)
-
-
-class Runtime(NamedTuple):
-    """What generated code calls that belongs to the connection, not to injection.
-
-    Attributes:
-        request_view: `(websocket, cls)`: the handshake as an HTTP request.
-        handshake_response: `(websocket)`: the response whose headers go out with the accept or the refusal.
-        finish: `(websocket)`: the normal end of a connection.
-        run_background: `(tasks)`: runs background tasks, shielded from cancellation.
-    """
-
-    request_view: Callable[..., Any]
-    handshake_response: Callable[..., Any]
-    finish: Callable[..., Awaitable[None]]
-    run_background: Callable[..., Awaitable[None]]
 
 
 class Compiled(NamedTuple):
@@ -73,7 +58,7 @@ def compile_solver(plan: Plan, runtime: Runtime) -> Compiled:
 
 
 def _execute(source: str, namespace: dict[str, Any], name: str, plan: Plan) -> Compiled:
-    filename = f"<wsroute {describe(plan.endpoint.call)} #{next(_FILENAMES)}>"
+    filename = f"<wsroute {plan.name} #{next(_FILENAMES)}>"
     exec(compile(source, filename, "exec"), namespace)  # noqa: S102  # the source is ours: see the module docstring
     function = namespace[name]
     # Tracebacks, pdb and inspect find the lines here. Without a time stamp checkcache() leaves the entry alone.
@@ -82,12 +67,17 @@ def _execute(source: str, namespace: dict[str, Any], name: str, plan: Plan) -> C
     return Compiled(function, source)
 
 
-class _PlanWriter(StepWriter):
+class _PlanWriter(TurnWriter):
     """Writes one plan as a function."""
 
     def __init__(self, plan: Plan, runtime: Runtime) -> None:
         targets = [target for step in plan.calls for target in (step.target, *step.field_targets)]
-        super().__init__((*RESERVED, SOCKET, *targets, *(value.target for value in plan.values)), plan.calls)
+        values = [*plan.values]
+        taken: list[str] = [SOCKET, *RESERVED]
+        if plan.exchange is not None:
+            values += [value for turn in plan.exchange.turns for value in turn.values]
+            taken += [*OF_CONVERSATIONS, *(turn.name for turn in plan.exchange.turns)]
+        super().__init__((*taken, *targets, *(value.target for value in values)), plan.calls)
         self.plan = plan
         self.runtime = runtime
 
@@ -110,17 +100,22 @@ class _PlanWriter(StepWriter):
         stage, *further = stages
         self._write_sources(stage)
         self._write_values(stage)
-        if further:
-            self._write_interceptor(stage, further, write_tail, ends=ends)
+        if further and isinstance(stage.call, Step):
+            self._write_interceptor(stage, stage.call, further, write_tail, ends=ends)
         else:
             self._write_innermost(stage, write_tail, ends=ends)
 
     def _write_interceptor(
-        self, stage: Stage, further: Sequence[Stage], write_tail: Callable[[], None], *, ends: bool
+        self,
+        stage: Stage,
+        interceptor: Step,
+        further: Sequence[Stage],
+        write_tail: Callable[[], None],
+        *,
+        ends: bool,
     ) -> None:
-        interceptor = stage.call
         rest = self._names.take(f"after_{interceptor.name}")
-        with self._exits("connection", stage.steps):
+        with self._exits("connection", stage.steps, self.plan.name):
             self._write_steps(stage.steps, ends=ends)
             self._write_validation(interceptor)
             self._socket_handed_out = True
@@ -138,44 +133,21 @@ class _PlanWriter(StepWriter):
         outer, inner = stage.by_lifetime()
         tasks = [value.target for value in self.plan.values if value.special is Special.BACKGROUND_TASKS]
         background = tasks if ends else []
-        with self._exits("connection", outer):
+        with self._exits("connection", outer, self.plan.name):
             with self._background_on_disconnect(background):
                 self._write_steps(outer, ends=ends)
-                with self._exits("function", inner):
+                with self._exits("function", inner, self.plan.name):
                     self._write_steps(inner, ends=ends)
-                    self._write_validation(stage.call)
+                    # What a conversation reads of the handshake is checked before the accept, and once.
+                    for call in stage.call.calls:
+                        self._write_validation(call)
                     with self._task_group():
                         write_tail()
-            if ends and (background or _needs_exits(outer) or len(self.plan.stages) > 1):
+            if ends and (background or needs_exits(outer) or len(self.plan.stages) > 1):
                 # Before the connection's dependencies close, and before interceptors go on; without any of them, the
                 # session does it.
                 self._line(f"await {self._own('finish', self.runtime.finish)}(websocket)")
             self._write_background(background)
-
-    @contextmanager
-    def _exits(self, lifetime: str, steps: Iterable[AnyStep]) -> Iterator[None]:
-        if not _needs_exits(steps):
-            yield
-            return
-        exits = self._own("Exits", Exits)
-        with self._block(f"async with {exits}({quoted(describe(self.plan.endpoint.call))}) as {lifetime}:"):
-            yield
-
-    @contextmanager
-    def _background_on_disconnect(self, targets: list[str]) -> Iterator[None]:
-        if not targets:
-            yield
-            return
-        with self._block("try:"):
-            yield
-        with self._block("except Exception as error:"):
-            with self._block(f"if {self._own('is_disconnect', is_disconnect)}(error):"):
-                self._write_background(targets)
-            self._line("raise")
-
-    def _write_background(self, targets: list[str]) -> None:
-        for target in targets:
-            self._line(f"await {self._own('run_background', self.runtime.run_background)}({target})")
 
     @contextmanager
     def _task_group(self) -> Iterator[None]:
@@ -211,36 +183,37 @@ class _PlanWriter(StepWriter):
     def _write_values(self, stage: Stage) -> None:
         used = {argument.variable for step in stage.calls for argument in step.arguments}
         for value in self.plan.values:
-            if value.target not in used or value.target in self._written:
-                continue
-            self._written.add(value.target)
-            if value.special is Special.ROUTE:
-                made = f"{SOCKET}.scope['route']"
-            elif value.special is Special.REQUEST:
-                made = f"{self._own('request_view', self.runtime.request_view)}(websocket, {self._class(value)})"
-            elif value.special is Special.RESPONSE:
-                made = f"{self._own('handshake_response', self.runtime.handshake_response)}(websocket)"
-            elif value.special is Special.BACKGROUND_TASKS:
-                made = f"{self._class(value)}()"
-            elif value.special is Special.SECURITY_SCOPES:
-                made = f"{self._class(value)}([{', '.join(map(quoted, value.oauth_scopes))}])"
-            else:
-                continue  # the task group: it is opened around the endpoint
-            self._line(f"{value.target} = {made}")
+            if value.target in used and value.target not in self._written:
+                self._written.add(value.target)
+                self._write_value(value)
+
+    def _write_value(self, value: Value) -> None:
+        if value.special is Special.ROUTE:
+            made = f"{SOCKET}.scope['route']"
+        elif value.special is Special.REQUEST:
+            made = f"{self._own('request_view', self.runtime.request_view)}(websocket, {self._class(value)})"
+        elif value.special is Special.RESPONSE:
+            made = f"{self._own('handshake_response', self.runtime.handshake_response)}(websocket)"
+        elif value.special is Special.BACKGROUND_TASKS:
+            made = f"{self._class(value)}()"
+        elif value.special is Special.SECURITY_SCOPES:
+            made = f"{self._class(value)}([{', '.join(map(quoted, value.oauth_scopes))}])"
+        else:
+            return  # the task group: it is opened around the endpoint
+        self._line(f"{value.target} = {made}")
 
     def _class(self, value: Value) -> str:
         return self._name(value.cls.__name__, value.cls)
 
     def _write_endpoint(self) -> None:
-        self._line(self._call(self.plan.endpoint))
+        if self.plan.exchange is not None:
+            self._write_exchange(self.plan.exchange)
+        else:
+            self._line(self._call(self.plan.endpoint))
 
     def _write_yield(self) -> None:
         items = (f"{item.parameter!r}: {item.variable}" for item in self.plan.endpoint.arguments)
         self._line(f"yield {{{', '.join(items)}}}")
-
-
-def _needs_exits(steps: Iterable[AnyStep]) -> bool:
-    return any(isinstance(step, Step) and step.form.is_context for step in steps)
 
 
 def _refusal(groups: list[Group]) -> Callable[[int, HTTPConnection, Exception], Exception]:

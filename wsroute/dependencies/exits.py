@@ -195,6 +195,41 @@ def is_disconnect(exception: BaseException) -> bool:
     return isinstance(exception, WebSocketDisconnect)
 
 
+class Items:
+    """What an asynchronous generator yields; it is run to its end whatever happens to who takes the items.
+
+    As with `Exits`, its end runs in the same task and is shielded from cancellation.
+
+    Args:
+        generator: The generator, which has not begun.
+    """
+
+    __slots__ = ("_generator", "_scope")
+
+    def __init__(self, generator: AsyncGeneratorType[T, None]) -> None:
+        self._generator = generator
+
+    async def __aenter__(self) -> AsyncGeneratorType[Any, None]:
+        self._scope = enter_shield()
+        return self._generator
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        ending = exception
+        try:
+            if self._scope is not None:
+                self._scope.shield = True
+            await self._generator.aclose()
+        except BaseException as raised:
+            ending = raised
+            raise
+        finally:
+            if self._scope is not None:
+                self._scope.__exit__(*_details(ending))
+            del ending, exception
+
+
 class EndpointTasks:
     """The task group of an endpoint: its tasks end with the endpoint, and a single failure is raised as itself."""
 

@@ -15,6 +15,7 @@ _SCOPES: Mapping[str | None, Lifetime | None] = {
     "connection": "connection",
     "request": "connection",
     "function": "function",
+    "message": "message",
 }
 
 
@@ -35,7 +36,9 @@ def check_scope(scope: object, where: Location) -> None:
     )
 
 
-def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], location: Location) -> Lifetime:
+def lifetime_of(
+    form: Form, scope: str | None, below: Sequence[Dependant], location: Location, *, message: str | None = None
+) -> Lifetime:
     """How long the value of a dependency lives.
 
     Args:
@@ -43,16 +46,24 @@ def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], locat
         scope: What its declaration says.
         below: What it needs.
         location: Where it is declared.
+        message: Its parameter that gets the message, if it has one.
 
     Raises:
         DependencyScopeError: It would outlive what it needs.
     """
     said = _SCOPES[scope]
     # What nobody has said lives as long as the connection; what lives for the application has to say so.
-    longest: Lifetime = said if said == "app" else "connection"
+    longest: Lifetime = said if said == "app" else "connection" if message is None else "message"
     shortest = max([longest, *[node.lifetime for node in below]], key=LIFETIMES.index) if below else longest
     if said is None:
         return shortest
+    if message is not None and said != "message":
+        raise DependencyScopeError(
+            location.at(message),
+            problem=f"{location.chain[-1]} has scope={scope!r}, and {message!r} is the message, which lives shorter",
+            expected="a dependency that ends no later than what it needs",
+            remedy=f"leave scope= out, or give {location.chain[-1]} scope='message'",
+        )
     if LIFETIMES.index(said) < LIFETIMES.index(shortest):
         me, where = location.chain[-1], _shortest_below(below, shortest, location)
         raise DependencyScopeError(
@@ -61,8 +72,9 @@ def lifetime_of(form: Form, scope: str | None, below: Sequence[Dependant], locat
             expected="a dependency that ends no later than what it needs",
             remedy=f"give {me} scope={shortest!r}, or {where.chain[-1]} scope={scope!r}",
         )
-    # A value that nothing closes lives as long as what it was made from; saying more would only run it twice.
-    return said if form.is_context else shortest
+    # A value that nothing closes lives as long as what it was made from; saying more would only run it twice. Only for
+    # a message is it made anew, whatever it was made from.
+    return said if form.is_context or said == "message" else shortest
 
 
 def check_app_value(node: Dependant) -> None:
@@ -109,6 +121,30 @@ def check_lasts(node: Dependant) -> None:
         f"scope={node.lifetime!r}",
         expected="what permissions and interceptors need to live as long as the connection",
         remedy=f"give {where.chain[-1]} scope='connection', or leave scope= out",
+    )
+
+
+def check_outlives_messages(node: Dependant, *, what: str, remedy: str) -> None:
+    """Check that nothing that a call needs lives for one message only.
+
+    Args:
+        node: The call.
+        what: Why that cannot be, up to "needs".
+        remedy: What to do about it.
+
+    Raises:
+        DependencyScopeError: Something does.
+    """
+    if node.lifetime != "message":
+        return
+    own = next((item.name for item in node.special_params if item.special is Special.MESSAGE), None)
+    where = _shortest_below(node.dependencies, "message", node.location) if own is None else node.location.at(own)
+    needed = f"{where.chain[-1]}, which has scope='message' or needs the message" if own is None else "the message"
+    raise DependencyScopeError(
+        where,
+        problem=f"{what} needs {needed}",
+        expected="what lives for one message in listeners only: in their handlers, and in what these need",
+        remedy=remedy if own is None else "declare a listener: @router.listener(path)",
     )
 
 

@@ -13,11 +13,13 @@ from types import NoneType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from wsroute.dependencies.signature import ALIASES, Unresolved
-from wsroute.params import REQUIRED, Depends, Injects, Param, Security, Source
+from wsroute.params import REQUIRED, Depends, Injects, Param, Payload, Security, Source
 
 #: Sources that FastAPI reads from a body.
 _BODY_MARKERS = frozenset({"Body", "Form", "File"})
-_MARKERS = frozenset({"Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", *_BODY_MARKERS})
+_MARKERS = frozenset(
+    {"Depends", "Security", "Inject", "Injects", "Path", "Query", "Header", "Cookie", "Payload", *_BODY_MARKERS}
+)
 #: What most defaults are, and no marker is.
 _NO_MARKERS = (NoneType, str, bytes, int, float, type, Unresolved)
 _ABSENT = object()
@@ -75,6 +77,10 @@ class ParamMarker(FieldMarker):
         return replace(self, **said) if said else self
 
 
+class PayloadMarker(FieldMarker):
+    """A `Payload`: the message that a listener is called for."""
+
+
 class BodyMarker(NamedTuple):
     """A `Body`, `Form` or `File` of FastAPI: a handshake has no body."""
 
@@ -88,7 +94,7 @@ class InjectsMarker:
 
 
 #: What decides where a value comes from.
-AnyMarker = DependsMarker | InjectsMarker | ParamMarker | BodyMarker
+AnyMarker = DependsMarker | InjectsMarker | ParamMarker | PayloadMarker | BodyMarker
 
 
 def read_marker(value: object) -> AnyMarker | FieldMarker | None:
@@ -109,6 +115,8 @@ def read_marker(value: object) -> AnyMarker | FieldMarker | None:
             validate_default=value.constraints.get("validate_default"),
             constraints=value.constraints,
         )
+    if isinstance(value, Payload):
+        return PayloadMarker(constraints=value.constraints)
     if isinstance(value, _NO_MARKERS):
         return None
     if _has(value, "dependency", "use_cache"):

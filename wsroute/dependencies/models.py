@@ -12,10 +12,10 @@ from wsroute.exceptions import Location
 from wsroute.params import Source
 
 #: How long a value lives. `"request"` is FastAPI's word for `"connection"` and does not occur below the markers.
-Lifetime: TypeAlias = Literal["app", "connection", "function"]
+Lifetime: TypeAlias = Literal["app", "connection", "function", "message"]
 
 #: From the longest to the shortest; a dependency may need what comes before it, and its own.
-LIFETIMES: tuple[Lifetime, ...] = ("app", "connection", "function")
+LIFETIMES: tuple[Lifetime, ...] = ("app", "connection", "function", "message")
 
 
 class Special(enum.Enum):
@@ -29,6 +29,9 @@ class Special(enum.Enum):
     TASK_GROUP = "task_group"
     ROUTE = "route"
     CALL_NEXT = "call_next"
+    MESSAGE = "message"
+    CODE = "code"
+    REASON = "reason"
     NONE = "none"
 
 
@@ -38,12 +41,13 @@ class SpecialParam(NamedTuple):
     Attributes:
         name: The parameter.
         special: What it gets.
-        cls: The class that its annotation asks for; an instance of exactly that class, or of a subclass, is given.
+        cls: The class that its annotation asks for; an instance of exactly that class, or of a subclass, is given. Of
+            the message, the type that it is validated as.
     """
 
     name: str
     special: Special
-    cls: type[Any]
+    cls: Any
 
 
 class Dependant(NamedTuple):
@@ -68,6 +72,7 @@ class Dependant(NamedTuple):
         location: Where it was found, for error messages.
         interceptors: Of an endpoint, what is called around all the rest, outermost first.
         permissions: Of an endpoint, what is asked before its dependencies.
+        conversation: Of a listener or a stream, what is called in the course of a connection.
     """
 
     call: Callable[..., Any]
@@ -87,6 +92,7 @@ class Dependant(NamedTuple):
     location: Location
     interceptors: tuple[Dependant, ...] = ()
     permissions: tuple[Condition, ...] = ()
+    conversation: Conversation | None = None
 
     # A tuple, since a frozen dataclass takes four times as long to make; but two nodes are two, however alike they are.
 
@@ -144,6 +150,8 @@ class Dependant(NamedTuple):
                 seen.add(id(node))
                 yield node
                 waiting += reversed(node.dependencies)
+                if node.conversation is not None:
+                    waiting += reversed([handler.node for handler in node.conversation.calls])
                 if node.interceptors or node.permissions:
                     asked = (question for condition in node.permissions for question in condition.questions())
                     waiting += reversed((*node.interceptors, *asked))
@@ -177,6 +185,47 @@ class Condition(NamedTuple):
             yield self.question
         for operand in self.operands:
             yield from operand.questions()
+
+
+class Handler(NamedTuple):
+    """One callable of a conversation.
+
+    Attributes:
+        node: The call and all that it needs. What lives as long as a message lives as long as the call.
+        reply: The type of what it returns, or of the items that it yields; `EMPTY` where it does not say.
+    """
+
+    node: Dependant
+    reply: Any
+
+    @property
+    def message(self) -> Any:
+        """The type of the messages that it is called for; `None` if it is not called for messages."""
+        asked = (item.cls for item in self.node.special_params if item.special is Special.MESSAGE)
+        return next(asked, None)
+
+
+class Conversation(NamedTuple):
+    """What is called in the course of a connection, once it is accepted.
+
+    Attributes:
+        handlers: What is called for messages; of a stream, what makes the items that are sent.
+        is_stream: Whether it only sends.
+        discriminator: The field by which a message says which of several types it is.
+        on_connect: What is called before the first message.
+        on_disconnect: What is called when the connection has ended, with its code and reason.
+    """
+
+    handlers: tuple[Handler, ...]
+    is_stream: bool
+    discriminator: str
+    on_connect: Handler | None = None
+    on_disconnect: Handler | None = None
+
+    @property
+    def calls(self) -> tuple[Handler, ...]:
+        """All of them, in the order in which they may be called."""
+        return tuple(filter(None, (self.on_connect, *self.handlers, self.on_disconnect)))
 
 
 Argument: TypeAlias = Dependant | ParamField | SpecialParam

@@ -8,7 +8,8 @@ like any other.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, get_origin
 from weakref import WeakKeyDictionary
 
@@ -17,7 +18,7 @@ from wsroute.dependencies.annotations import is_union
 from wsroute.dependencies.callables import Form, describe, form_of, identity, is_class, show
 from wsroute.dependencies.fields import ParamField, make_field
 from wsroute.dependencies.lifetimes import check_app_value, check_scope, lifetime_of
-from wsroute.dependencies.markers import DependsMarker, InjectsMarker
+from wsroute.dependencies.markers import DependsMarker, InjectsMarker, PayloadMarker
 from wsroute.dependencies.metadata import validator_of
 from wsroute.dependencies.models import Argument, Dependant, Special, SpecialParam
 from wsroute.dependencies.providers import Providers, Reach
@@ -29,6 +30,7 @@ from wsroute.dependencies.reading import (
     param_marker,
     read_parameter,
     special_param,
+    spoken_param,
 )
 from wsroute.dependencies.signature import (
     BY_POSITION,
@@ -63,6 +65,7 @@ _NAMED = (Special.WEBSOCKET, Special.ROUTE, Special.CALL_NEXT)
 
 
 _NO_PROVIDERS = Providers()
+_NOTHING_NAMED: Mapping[str, Special] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -72,13 +75,15 @@ class Place(NamedTuple):
         stack: The callables around it, and itself.
         inside: The callables whose overrides it stands inside of.
         reach: Which providers it can ask for by name; `None` for a function inside `Depends`: none of them.
-        is_endpoint: Whether it is the endpoint.
+        is_endpoint: Whether it is the endpoint, or called as one: a handler of messages.
+        named: What parameters of a handler get because of their names: the message, under the name that was found.
     """
 
     stack: tuple[Hashable, ...] = ()
     inside: frozenset[Hashable] = frozenset()
     reach: Reach | None = None
     is_endpoint: bool = False
+    named: Mapping[str, Special] = _NOTHING_NAMED
 
 
 class Nodes:
@@ -156,7 +161,7 @@ class Nodes:
         if here in place.stack:
             by_name = place.reach is not None and place.reach.own is not None
             raise self._cycle(location, place.stack.index(here), "parameter" if by_name else "Depends")
-        place = Place((*place.stack, here), place.inside, place.reach, place.is_endpoint)
+        place = place._replace(stack=(*place.stack, here))
         signature = self._signature(call, location)
         ran = [self._dependency(effect, None, location, place) for effect in effects]
         arguments: list[Argument] = [*self._given(given, signature, location, place)] if given else []
@@ -202,6 +207,7 @@ class Nodes:
         signature: _Signature,
     ) -> Dependant:
         form = form_of(call)
+        message = next((item.name for item in arguments if getattr(item, "special", None) is Special.MESSAGE), None)
         below = [*effects, *[item for item in arguments if isinstance(item, Dependant)]]
         return Dependant(
             call=call,
@@ -214,7 +220,7 @@ class Nodes:
             threaded=_runs_in_thread(call, form, marker.threadpool),
             use_cache=marker.use_cache,
             scope=marker.scope,
-            lifetime=lifetime_of(form, marker.scope, below, location),
+            lifetime=lifetime_of(form, marker.scope, below, location, message=message),
             own_oauth_scopes=marker.security_scopes,
             uses_scopes=any(map(_uses_scopes, (*effects, *arguments))),
             limit=marker.limit,
@@ -245,6 +251,9 @@ class Nodes:
         special = None if read.missing else specials.find(read.name, read.type, read.written)
         if special is not None:
             return special_param(special, read, where, is_endpoint=place.is_endpoint)
+        named = Special.MESSAGE if isinstance(read.marker, PayloadMarker) else place.named.get(read.name)
+        if named is not None:
+            return self._spoken(named, read, where)
         if read.marker is None or isinstance(read.marker, InjectsMarker):
             provided = self._provided(read, where, place)
             if provided is not None or isinstance(read.marker, InjectsMarker):
@@ -253,6 +262,13 @@ class Nodes:
             self._unresolved(read.missing, where)
             return None
         return self._field(read, where, place)
+
+    def _spoken(self, special: Special, read: Read, where: Location) -> SpecialParam | None:
+        """The parameter that gets the message, or what is known of the end of a connection."""
+        if read.missing:
+            self._unresolved(read.missing, where)
+            return None
+        return spoken_param(special, read, where)
 
     def _provided(self, read: Read, where: Location, place: Place) -> Dependant | None:
         """What a level provides under the name of a parameter, if one does."""

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from wsroute.dependencies.callables import Form, describe
 from wsroute.dependencies.models import Special
-from wsroute.dependencies.steps import AnyStep, Shared, Step, Value, calls_of, hops
+from wsroute.dependencies.steps import AnyStep, Exchange, Shared, Step, Turn, Value, calls_of, hops
 
 
 class Stage(NamedTuple):
-    """Some steps, and the call that they are for: an interceptor, in which the next stage runs, or the endpoint.
+    """Some steps, and what they are for: an interceptor, in which the next stage runs, the endpoint, or a conversation.
 
     Attributes:
         steps: What comes before the call.
-        call: The call.
+        call: The call, or the conversation.
     """
 
     steps: tuple[AnyStep, ...]
-    call: Step
+    call: Step | Exchange
 
     def by_lifetime(self) -> tuple[tuple[AnyStep, ...], tuple[AnyStep, ...]]:
         """The steps before the call that live as long as the connection, and those that close before them."""
@@ -30,7 +31,7 @@ class Stage(NamedTuple):
     @property
     def calls(self) -> tuple[Step, ...]:
         """All calls of this stage, in their order."""
-        return (*calls_of(self.steps), self.call)
+        return (*calls_of(self.steps), *self.call.calls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +39,45 @@ class Plan:
     """What happens on a connection.
 
     Attributes:
-        steps: The calls in their order; the last one is the endpoint.
+        steps: The calls in their order; without a conversation, the last one is the endpoint.
         values: What of the connection they use, beside the socket.
+        exchange: The conversation, if the endpoint is a listener or a stream.
     """
 
     steps: tuple[AnyStep, ...]
     values: tuple[Value, ...]
+    exchange: Exchange | None = None
 
     @property
     def calls(self) -> tuple[Step, ...]:
         """All calls, those that permissions make included."""
-        return calls_of(self.steps)
+        spoken = () if self.exchange is None else self.exchange.calls
+        return (*calls_of(self.steps), *spoken)
 
     @property
     def endpoint(self) -> Step:
-        """The last step."""
+        """The call of the endpoint; of a conversation, the last of its calls."""
         return self.calls[-1]
+
+    @property
+    def name(self) -> str:
+        """The qualified name of what the connection is for."""
+        return describe(self.endpoint.call if self.exchange is None else self.exchange.call)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """The steps, cut behind each interceptor."""
         stages = []
         before: list[AnyStep] = []
+        endpoint = None if self.exchange is not None else self.endpoint
         for step in self.steps:
-            if isinstance(step, Step) and (step.is_interceptor or step is self.steps[-1]):
+            if isinstance(step, Step) and (step.is_interceptor or step is endpoint):
                 stages.append(Stage(tuple(before), step))
                 before = []
             else:
                 before.append(step)
+        if self.exchange is not None:
+            stages.append(Stage(tuple(before), self.exchange))
         return tuple(stages)
 
     def value_of(self, special: Special) -> Value | None:
@@ -74,8 +86,11 @@ class Plan:
 
     def explain(self) -> str:
         """The plan as text, one line for each step: what runs, with what, where, and for how long it lives."""
-        rows = [row for hop in hops(self.steps[:-1]) for step in hop for row in _rows(step, len(hop))]
-        rows.append(("", _call(self.endpoint), "the endpoint"))
+        if self.exchange is not None:
+            turns = [row for turn in self.exchange.turns for row in _rows_of_turn(turn, self.exchange)]
+            rows = [*_rows_of(self.steps), *turns]
+        else:
+            rows = [*_rows_of(self.steps[:-1]), ("", _call(self.endpoint), "the endpoint")]
         width = max(len(target) for target, _, _ in rows)
         digits = len(str(len(rows)))
         lines = (
@@ -96,6 +111,27 @@ def _call(step: Step) -> str:
         for argument in step.arguments
     )
     return f"{describe(step.call)}({shown})"
+
+
+_Row: TypeAlias = tuple[str, str, str]
+
+
+def _rows_of(steps: Iterable[AnyStep]) -> list[_Row]:
+    return [row for hop in hops(steps) for step in hop for row in _rows(step, len(hop))]
+
+
+def _rows_of_turn(turn: Turn, exchange: Exchange) -> list[_Row]:
+    """What is made for one call of a handler, indented, and the call."""
+    if exchange.is_stream:
+        said = "the stream"
+    elif turn is exchange.on_connect:
+        said = "when the connection is accepted"
+    elif turn is exchange.on_disconnect:
+        said = "when the connection has ended"
+    else:
+        said = "for each message"
+    rows = [(target, call, f"{manner}, {said}") for target, call, manner in _rows_of(turn.steps)]
+    return [*rows, ("", _call(turn.call), f"a handler, {said}" if said != "the stream" else said)]
 
 
 def _rows(step: AnyStep, hop: int) -> list[tuple[str, str, str]]:

@@ -15,10 +15,10 @@ from starlette.websockets import WebSocket
 
 from wsroute.dependencies.application import app_value
 from wsroute.dependencies.callables import describe, identity, short_name
-from wsroute.dependencies.models import Dependant, Special, SpecialParam
+from wsroute.dependencies.models import Conversation, Dependant, Handler, Special, SpecialParam
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.source import Names
-from wsroute.dependencies.steps import SOCKET, AnyStep, Argument, Check, Shared, Step, Value
+from wsroute.dependencies.steps import SOCKET, AnyStep, Argument, Check, Exchange, Shared, Step, Turn, Value
 from wsroute.exceptions import InvalidParameterError
 
 #: Names that the generated source uses for itself.
@@ -65,7 +65,14 @@ RESERVED = frozenset(
     }
 )
 
+#: Names that it uses in the functions of a conversation.
+OF_CONVERSATIONS = frozenset({"Items", "code", "converse", "item", "items", "message", "reason", "reply", "turn"})
+
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+#: What is a parameter of the function that is written for a call, or is defined before it.
+_NAMED_AS_THEY_ARE = frozenset({Special.CALL_NEXT, Special.MESSAGE, Special.CODE, Special.REASON})
 
 
 def make_plan(dependant: Dependant) -> Plan:
@@ -76,14 +83,20 @@ def make_plan(dependant: Dependant) -> Plan:
     for condition in dependant.permissions:
         calls = tuple(planner.step(question, ()) for question in condition.questions())
         planner.steps.append(Check(condition, calls))
-    planner.visit(dependant, ())
+    exchange = None
+    endpoint: list[AnyStep] = []
+    if dependant.conversation is None:
+        planner.visit(dependant, ())
+        endpoint = [planner.steps.pop()]
+    else:
+        exchange = planner.exchange(dependant, dependant.conversation)
     steps = planner.steps
     if any(step.lifetime == "function" for step in steps):
         # What lives longer is opened first, so that closing is last-opened-first throughout. The sort is stable,
         # interceptors and permissions come first in it, and nothing needs what lives shorter, so every step still
         # comes after what it needs.
-        steps = [*sorted(steps[:-1], key=lambda step: step.lifetime == "function"), steps[-1]]
-    return Plan(tuple(steps), tuple(planner.values.values()))
+        steps = sorted(steps, key=lambda step: step.lifetime == "function")
+    return Plan((*steps, *endpoint), tuple(planner.values.values()), exchange)
 
 
 class _Planner:
@@ -91,8 +104,12 @@ class _Planner:
         self._root = root
         self.steps: list[AnyStep] = []
         self.values: dict[Hashable, Value] = {}
-        self._names = Names((*RESERVED, SOCKET))
+        self._names = Names((*RESERVED, SOCKET, *(OF_CONVERSATIONS if root.conversation else ())))
         self._targets: dict[int, str] = {}
+        # What lives as long as one call of a handler.
+        self._turn_steps: list[AnyStep] = []
+        self._turn_values: dict[Hashable, Value] = {}
+        self._turn_targets: dict[int, str] = {}
         self._keys: dict[Hashable, int] = {}
         self._key_of: dict[tuple[int, tuple[str, ...]], int] = {}
         # The first parameter that gets its value names a dependency, also where it is run for its effect before.
@@ -105,21 +122,40 @@ class _Planner:
         """Plan one use of a dependency, unless an earlier one serves; the variable that holds its value."""
         oauth_scopes = tuple(dict.fromkeys((*oauth_scopes, *node.own_oauth_scopes)))
         key = self._key(node, oauth_scopes)
-        if node.use_cache and key in self._targets:
+        is_of_turn = node.lifetime == "message"
+        targets = self._turn_targets if is_of_turn else self._targets
+        if node.use_cache and key in targets:
             # Before anything below is planned: a shared parent does not make its unshared child run again.
-            return self._targets[key]
+            return targets[key]
         step: Step | Shared
         if node.lifetime == "app":
             step = Shared(self._target(node), app_value(node))
         else:
             step = self.step(node, oauth_scopes)
         if node.use_cache:
-            self._targets[key] = step.target
-        self.steps.append(step)
+            targets[key] = step.target
+        (self._turn_steps if is_of_turn else self.steps).append(step)
         return step.target
+
+    def exchange(self, root: Dependant, conversation: Conversation) -> Exchange:
+        """Plan a conversation: what lives as long as the connection now, and all else in a turn for each handler."""
+        for effect in root.effects:
+            if effect.lifetime != "message":
+                self.visit(effect, ())
+        on_connect = conversation.on_connect and self._turn(conversation.on_connect)
+        handlers = tuple(map(self._turn, conversation.handlers))
+        on_disconnect = conversation.on_disconnect and self._turn(conversation.on_disconnect)
+        return Exchange(root.call, handlers, on_connect, on_disconnect, conversation.is_stream)
+
+    def _turn(self, handler: Handler) -> Turn:
+        self._turn_steps, self._turn_values, self._turn_targets = [], {}, {}
+        call = self.step(handler.node, ())
+        name = self._names.take(f"call_{call.name}")
+        return Turn(name, tuple(self._turn_steps), call, handler.reply, tuple(self._turn_values.values()))
 
     def step(self, node: Dependant, oauth_scopes: tuple[str, ...], *, is_interceptor: bool = False) -> Step:
         """Plan what a call needs, and make its step."""
+        is_of_turn = node.lifetime == "message"
         for effect in node.effects:
             self.visit(effect, oauth_scopes)
         arguments = []
@@ -128,7 +164,7 @@ class _Planner:
             if isinstance(item, Dependant):
                 variable = self.visit(item, oauth_scopes)
             elif isinstance(item, SpecialParam):
-                variable = self._value(item, oauth_scopes)
+                variable = self._value(item, oauth_scopes, self._turn_values if is_of_turn else self.values)
             else:
                 variable = self._names.take(item.name)
                 field_targets.append(variable)
@@ -168,20 +204,22 @@ class _Planner:
         self._key_of[id(node), relevant] = key
         return key
 
-    def _value(self, param: SpecialParam, oauth_scopes: tuple[str, ...]) -> str:
+    def _value(self, param: SpecialParam, oauth_scopes: tuple[str, ...], of_turn: dict[Hashable, Value]) -> str:
         if param.special is Special.WEBSOCKET:
             return SOCKET
         if param.special is Special.NONE:
             return "None"
-        if param.special is Special.CALL_NEXT:
-            return "call_next"
+        if param.special in _NAMED_AS_THEY_ARE:
+            return str(param.special.value)
         scopes = oauth_scopes if param.special is Special.SECURITY_SCOPES else ()
         # FastAPI gives one BackgroundTasks to all; whoever asks for a subclass asks for it on behalf of all.
         key = (param.special, param.cls, scopes)
-        if key not in self.values:
+        # Only what is run at the end of a turn belongs to it: all else is the same for the whole connection.
+        values = of_turn if param.special is Special.BACKGROUND_TASKS else self.values
+        if key not in values:
             name = self._names.take(param.special.value)
-            self.values[key] = Value(name, param.special, param.cls, scopes)
-        return self.values[key].target
+            values[key] = Value(name, param.special, param.cls, scopes)
+        return values[key].target
 
 
 def websocket_class(dependant: Dependant) -> type[WebSocket]:

@@ -20,10 +20,12 @@ from wsroute.dependencies.markers import (
     FieldMarker,
     InjectsMarker,
     ParamMarker,
+    PayloadMarker,
     holds_marker,
     is_uncalled_marker,
     read_marker,
 )
+from wsroute.dependencies.metadata import for_pydantic
 from wsroute.dependencies.models import Special, SpecialParam
 from wsroute.dependencies.signature import EMPTY, VAR_KINDS, Parameter
 from wsroute.exceptions import InvalidParameterError, Location
@@ -100,6 +102,8 @@ def _take_apart(parameter: Parameter, location: Location) -> tuple[Any, AnyMarke
             expected="a marker that says where the value comes from, or a value",
             remedy=f"write Query() for Field(), or {parameter.name}: Annotated[..., Field(...)]",
         )
+    if isinstance(default, PayloadMarker):
+        return annotation, default, (*rest, default), EMPTY
     if not isinstance(default, ParamMarker):
         return annotation, default, rest, EMPTY
     written = EMPTY if default.default is REQUIRED else default.default
@@ -152,6 +156,28 @@ def special_param(special: specials.Found, read: Read, where: Location, *, is_en
     return SpecialParam(read.name, special.special, special.cls)
 
 
+def spoken_param(special: Special, read: Read, where: Location) -> SpecialParam:
+    """The parameter that gets the message, or the code or the reason of an end.
+
+    Raises:
+        InvalidParameterError: It has a default, or no type that a message can be of.
+    """
+    if read.default is not EMPTY:
+        raise InvalidParameterError(
+            where,
+            problem=f"{read.name!r} is the {special.value}, and has a default",
+            expected="none: the function is called because there is one",
+            remedy="remove the default",
+        )
+    if special is not Special.MESSAGE:
+        return SpecialParam(read.name, special, str if special is Special.REASON else int)
+    annotation = Any if read.type is EMPTY else read.type
+    if not is_simple(annotation) and holds_marker(annotation):
+        raise _marker_inside(where)
+    extra = tuple(for_pydantic(read.metadata))
+    return SpecialParam(read.name, special, Annotated[(annotation, *extra)] if extra else annotation)
+
+
 def given_param(special: Special, read: Read, where: Location) -> SpecialParam:
     """A leading parameter of a method, which gets something whatever it is called.
 
@@ -190,12 +216,7 @@ def param_marker(read: Read, where: Location, *, path: str, in_path: bool) -> Pa
             remedy="send it in the query string, or as the first message",
         )
     if not is_simple(read.type) and holds_marker(read.type):
-        raise InvalidParameterError(
-            where,
-            problem="a marker inside of the type, where it would not be read",
-            expected="the marker around the whole type",
-            remedy="write Annotated[X | None, ...] for Annotated[X, ...] | None",
-        )
+        raise _marker_inside(where)
     if not isinstance(marker, ParamMarker):
         return _INFERRED["path" if in_path else "query"]
     if in_path and marker.source != "path":
@@ -206,6 +227,15 @@ def param_marker(read: Read, where: Location, *, path: str, in_path: bool) -> Pa
             remedy="use Path(), or rename the parameter and give it alias=",
         )
     return marker
+
+
+def _marker_inside(where: Location) -> InvalidParameterError:
+    return InvalidParameterError(
+        where,
+        problem="a marker inside of the type, where it would not be read",
+        expected="the marker around the whole type",
+        remedy="write Annotated[X | None, ...] for Annotated[X, ...] | None",
+    )
 
 
 def check_needs_no_marker(read: Read, where: Location) -> None:
@@ -223,8 +253,9 @@ def check_needs_no_marker(read: Read, where: Location) -> None:
         problem=f"{read.name!r} is {shown} and carries no marker",
         expected="a marker, since only scalars are read from the query string by themselves, and a handshake has no "
         "body",
-        remedy=f"write Annotated[{shown}, {in_query}] to read it from the query string, or "
-        f"Annotated[{shown}, Depends(...)] if it is a dependency",
+        remedy=f"write Annotated[{shown}, {in_query}] to read it from the query string, "
+        f"Annotated[{shown}, Depends(...)] if it is a dependency, or "
+        f"Annotated[{shown}, Payload()] if it is the message of a listener",
     )
 
 

@@ -176,6 +176,19 @@ def get_signature(call: Callable[..., Any], names: LocalNames, location: Locatio
     )
 
 
+def get_return(call: Callable[..., Any], names: LocalNames, location: Location) -> Parameter:
+    """What `call` is annotated to return, as if it were a parameter called `return`; arguments as of `get_signature`.
+
+    Raises:
+        AnnotationError: The annotation fails to evaluate for another reason than a missing name.
+    """
+    annotations = getattr(function_of(call), "__annotations__", {})
+    returned = Parameter("return", annotations.get("return", EMPTY), EMPTY, _POSITIONAL_OR_KEYWORD)
+    if returned.annotation is EMPTY or _is_evaluated(returned.annotation):
+        return returned
+    return _evaluated(returned, call, names, location)
+
+
 def _has_usual(code: CodeType) -> bool:
     """Whether all parameters can be given by position and by name."""
     return not (

@@ -12,11 +12,12 @@ from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import Any, cast
 
-from wsroute.dependencies.compiler import Compiled, Runtime, compile_plan, compile_solver
+from wsroute.dependencies.compiler import Compiled, compile_plan, compile_solver
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.nodes import Overrides
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.planner import make_plan, websocket_class
+from wsroute.dependencies.runtime import Runtime
 
 #: Variants that are kept for one route. Tests set fresh closures as overrides: without a bound all would stay alive.
 MAX_VARIANTS = 8

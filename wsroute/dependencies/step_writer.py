@@ -21,6 +21,11 @@ from wsroute.dependencies.source import Names, SourceWriter, quoted
 from wsroute.dependencies.steps import AnyStep, Check, Shared, Step, hops
 
 
+def exits_of(lifetime: str) -> str:
+    """The variable of what closes all that lives as long as that."""
+    return "turn" if lifetime == "message" else lifetime
+
+
 class StepWriter:
     """Writes steps into the body of a function.
 
@@ -100,13 +105,13 @@ class StepWriter:
         target = f"{step.target} = " if step.target in self._used else ""
         if step.form.is_context:
             if step.limit is not None:
-                self._line(f"await {step.lifetime}.hold({self._limiter(step)}())")
+                self._line(f"await {exits_of(step.lifetime)}.hold({self._limiter(step)}())")
             if inspect.isasyncgenfunction(step.call):
-                self._line(f"{target}await {step.lifetime}.start({self._function(step)}({_arguments(step)}))")
+                self._line(f"{target}await {exits_of(step.lifetime)}.start({self._function(step)}({_arguments(step)}))")
                 return
             factory = self._name(f"open_{step.name}", context_factory(step.call, step.form, threaded=step.threaded))
             enter = "open" if step.form.is_async else "hold"
-            self._line(f"{target}await {step.lifetime}.{enter}({factory}({_arguments(step)}))")
+            self._line(f"{target}await {exits_of(step.lifetime)}.{enter}({factory}({_arguments(step)}))")
         elif step.limit is not None:
             with self._block(f"async with {self._limiter(step)}():"):
                 self._line(f"{target}{self._call(step)}")
@@ -135,7 +140,7 @@ class StepWriter:
         check = self._names.take(f"check_{step.name}")
         self.namespace[check] = group.validate
         with self._block("try:"):
-            self._line(f"{_tuple(step.field_targets)} = {check}(({_tuple(self._raw(item) for item in step.fields)}))")
+            self._line(f"{joined(step.field_targets)} = {check}(({joined(self._raw(item) for item in step.fields)}))")
         with self._block(f"except (KeyError, {self._own('ValidationError', ValidationError)}) as error:"):
             self._line(f"raise invalid({len(self.groups)}, websocket, error) from None")
         self.groups.append(group)
@@ -180,7 +185,8 @@ class StepWriter:
         return self._globals[id(value)]
 
 
-def _tuple(items: Iterable[str]) -> str:
+def joined(items: Iterable[str]) -> str:
+    """The items of a tuple as text."""
     first, *rest = items
     return ", ".join((first, *rest)) if rest else f"{first},"
 

@@ -146,7 +146,58 @@ class Shared(NamedTuple):
         return False
 
 
-#: Whatever a plan has a line for.
+class Turn(NamedTuple):
+    """One call in the course of a conversation: for a message, when it begins, or when it has ended.
+
+    Attributes:
+        name: What generated code calls the function that does it.
+        steps: What is made for this call alone, and closed after it.
+        call: The call of the handler.
+        reply: The type of what is sent.
+        values: What of the connection is made anew for each call.
+    """
+
+    name: str
+    steps: tuple[AnyStep, ...]
+    call: Step
+    reply: Any
+    values: tuple[Value, ...]
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """All calls of a turn, in their order."""
+        return (*calls_of(self.steps), self.call)
+
+
+class Exchange(NamedTuple):
+    """What a connection of a listener, or of a stream, is for, once it is accepted.
+
+    Attributes:
+        call: The function or the class that was declared.
+        handlers: A turn for each handler.
+        on_connect: The turn before the first message.
+        on_disconnect: The turn after the end.
+        is_stream: Whether it only sends.
+    """
+
+    call: Any
+    handlers: tuple[Turn, ...]
+    on_connect: Turn | None
+    on_disconnect: Turn | None
+    is_stream: bool
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """All turns, in the order in which they may be taken."""
+        return tuple(filter(None, (self.on_connect, *self.handlers, self.on_disconnect)))
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """All calls of all turns."""
+        return tuple(chain.from_iterable(turn.calls for turn in self.turns))
+
+
+#: Whatever comes before an endpoint, or a conversation.
 AnyStep: TypeAlias = Step | Check | Shared
 
 

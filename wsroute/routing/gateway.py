@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.routing import WebSocketRoute
 
@@ -16,10 +16,16 @@ from wsroute.exceptions import InvalidPathError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.handler import handler_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, fold, read_layer
+from wsroute.routing.limits import MaxConnections
+from wsroute.routing.listeners import layers_of, read_listener
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import compile_route_path, read_gateway_path
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.table import RouteTable
 from wsroute.routing.view import WebSocketView, handlers_of, layer_of
+
+if TYPE_CHECKING:
+    from wsroute.dependencies.conversations import Listener
 
 
 class WebSocketGateway(RouteTable, WebSocketRoute):
@@ -31,7 +37,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
     Args:
         path: The path, before that of the view and the handler; slashes are cleaned where they join, and `{age: int}`
             means `{age:int}`. Default `"/"`.
-        handler: A function that `@websocket()` decorates, a subclass of `WebSocketView`, or a plain `async def`.
+        handler: A function that `@websocket()` decorates, a subclass of `WebSocketView` or of `WebSocketListener`, or a
+            plain `async def`.
         name: The name for `url_path_for`: of a handler that has a name of its own, and of each handler of a view,
             `"gateway:handler"`. Default: the name of the handler.
         parent: Who owns the gateway; kept as it is, for those who look at it.
@@ -42,6 +49,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         permissions: What is asked before the dependencies: see `BasePermission`.
         exception_handlers: Handlers `handler(websocket, exc)` by class of the exception, HTTP status or close code.
         is_from_router: Whether `path` is the whole path already, so that that of the handler is left out.
+        allowed_origins: The pages that may open a connection, as in `APIWebSocketRoute`.
+        max_connections: How many may be open at once, as in `APIWebSocketRoute`.
 
     Attributes:
         path: The whole path; of a view, the part that its handlers share.
@@ -66,6 +75,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         permissions: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
         is_from_router: bool = False,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
     ) -> None:
         super().__init__()
         names = LocalNames(sys._getframe(1))
@@ -78,6 +89,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
             interceptors=interceptors,
             permissions=permissions,
             exception_handlers=exception_handlers,
+            allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=names,
             is_gateway=True,
         )
@@ -85,6 +98,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
             check_layer(layer, location)
             if isinstance(handler, type) and issubclass(handler, WebSocketView):
                 shared, self._routes = _mount_view(handler, layer, name, location, names, whole_path=is_from_router)
+            elif (listener := read_listener(handler)) is not None:
+                shared, self._routes = _mount_listener(listener, layer, name, names)
             else:
                 shared, self._routes = _mount_handler(handler, layer, name, location, whole_path=is_from_router)
             for route in self._routes:
@@ -128,6 +143,14 @@ def _mount_handler(handler: Any, layer: Layer, name: str | None, location: Locat
     layers = (layer, _without_path(handler.layer) if whole_path else handler.layer)
     given = [part for part in (name, handler.name) if part is not None]
     return layers, (APIWebSocketRoute.folded(handler.fn, ":".join(given) or short_name(handler.fn), layers),)
+
+
+def _mount_listener(listener: Listener, layer: Layer, name: str | None, names: LocalNames) -> _Mounted:
+    shared = (layer, *layers_of(listener, names, {}))
+    for level in shared[1:]:
+        check_layer(level, Location(chain=(describe(listener.subject),)))
+    own = short_name(listener.subject) if name is None else name
+    return shared, (APIWebSocketRoute.folded(listener.subject, own, shared, listener=listener),)
 
 
 def _mount_view(

@@ -19,12 +19,16 @@ from wsroute.dependencies.markers import DependsMarker
 from wsroute.dependencies.providers import Providers, read_dependencies
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
+from wsroute.messages.options import USUAL, MessageOptions, OnInvalid, check_options
 from wsroute.routing.exception_handlers import read_exception_handlers
 from wsroute.routing.interceptors import method_around, read_interceptors
+from wsroute.routing.limits import ConnectionLimit, MaxConnections, read_limits
 from wsroute.routing.middleware import read_middleware
+from wsroute.routing.origins import Origins, read_allowed_origins
 from wsroute.routing.paths import check_prefix, join
 from wsroute.routing.permissions import read_permissions
 from wsroute.wire.handlers import HandlerTable
+from wsroute.wire.origin import SAME_ORIGIN, AllowedOrigins
 from wsroute.wire.policy import Policy
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
@@ -35,6 +39,7 @@ Dependencies: TypeAlias = Sequence[Any] | Mapping[str, Any]
 ExceptionHandlers: TypeAlias = Mapping[Any, Callable[..., Any]]
 
 _USUAL = Policy()
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 #: A level that was declared nowhere has captured nothing.
@@ -58,6 +63,10 @@ class Layer(NamedTuple):
         handlers: Its exception handlers.
         name: What it puts before the names of the routes below it.
         is_gateway: Whether slashes are cleaned where its path joins the one above it.
+        send_timeout: How long, in seconds, the peer may take for a frame; `None` as for `reject`.
+        options: What it says about messages: some of `MessageOptions`, by name.
+        origins: Which pages may open its connections; `None` leaves it to the levels above.
+        limits: How many connections may be open at once below it, in all.
     """
 
     path: str = ""
@@ -73,6 +82,10 @@ class Layer(NamedTuple):
     handlers: HandlerTable | None = None
     name: str | None = None
     is_gateway: bool = False
+    send_timeout: float | None = None
+    options: Mapping[str, Any] = _NO_OPTIONS
+    origins: AllowedOrigins | None = None
+    limits: tuple[ConnectionLimit, ...] = ()
 
     @property
     def changes_tree(self) -> bool:
@@ -85,7 +98,20 @@ class Layer(NamedTuple):
         return bool(self.interceptors or self.permissions)
 
 
-class Level(TypedDict, total=False):
+class MessageLevel(TypedDict, total=False):
+    """What routers, and routes of listeners, say about messages; see `MessageOptions`."""
+
+    max_message_size: float | None
+    first_message_timeout: float | None
+    idle_timeout: float | None
+    on_invalid: OnInvalid | None
+    max_invalid: float | None
+    cancel_on_disconnect: bool | None
+    read_ahead: int | None
+    max_rate: tuple[float, float] | None
+
+
+class Level(MessageLevel, total=False):
     """What people can write at every level of routers and routes."""
 
     dependencies: Dependencies | None
@@ -95,6 +121,9 @@ class Level(TypedDict, total=False):
     exception_handlers: ExceptionHandlers | None
     reject: Reject | None
     close_timeout: float | None
+    send_timeout: float | None
+    allowed_origins: Origins | None
+    max_connections: MaxConnections | None
 
 
 class Declaration(Level, total=False):
@@ -117,14 +146,24 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
     Raises:
         InvalidParameterError: Something has the wrong shape.
         RouterError: A setting has a value that it cannot have.
+        TypeError: There is no such setting.
     """
+    if unknown := declared.keys() - Declaration.__annotations__.keys():
+        raise TypeError(
+            f"unexpected keyword argument {min(unknown)!r}. What can be said about messages is "
+            f"{', '.join(MessageOptions._fields)}."
+        )
     effects, provides = read_dependencies(declared.get("dependencies"), location)
+    limits = read_limits(declared.get("max_connections"), location)
+    # What is counted by a key needs what gives the key, and is a dependency like any other.
+    counted = tuple([limit.as_dependency() for limit in limits if limit.key is not None])
     provider = declared.get("dependency_overrides_provider")
     reject, close_timeout = declared.get("reject"), declared.get("close_timeout")
-    _check_settings(reject, close_timeout, provider)
+    send_timeout = declared.get("send_timeout")
+    _check_settings(reject, provider, close_timeout=close_timeout, send_timeout=send_timeout)
     return Layer(
         declared.get("path", ""),
-        effects,
+        (*counted, *effects),
         () if provider is None else (provider,),
         reject,
         close_timeout,
@@ -136,12 +175,34 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         read_exception_handlers(declared.get("exception_handlers"), location),
         declared.get("name"),
         declared.get("is_gateway", False),
+        send_timeout,
+        read_options(declared),
+        read_allowed_origins(declared.get("allowed_origins"), location),
+        tuple([limit for limit in limits if limit.key is None]),
     )
 
 
-def _check_settings(reject: object, close_timeout: float | None, provider: object) -> None:
-    if close_timeout is not None and not close_timeout > 0:
-        raise RouterError(f"close_timeout={close_timeout!r} is no time. It is a number of seconds above 0.")
+def read_options(declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a declaration says about messages.
+
+    Args:
+        declared: What it says, by name.
+
+    Raises:
+        RouterError: An option has a value that it cannot have.
+    """
+    said = {name: value for name in MessageOptions._fields if (value := declared.get(name)) is not None}
+    try:
+        check_options(said)
+    except ValueError as error:
+        raise RouterError(str(error)) from None
+    return said or _NO_OPTIONS
+
+
+def _check_settings(reject: object, provider: object, **times: float | None) -> None:
+    for name, seconds in times.items():
+        if seconds is not None and not seconds > 0:
+            raise RouterError(f"{name}={seconds!r} is no time. It is a number of seconds above 0.")
     if reject not in (None, *get_args(Reject)):
         known = ", ".join(repr(name) for name in get_args(Reject))
         raise RouterError(f"reject={reject!r} is no way to refuse a connection. It is one of {known}.")
@@ -204,6 +265,9 @@ class Folded(NamedTuple):
     interceptors: tuple[Any, ...]
     permissions: tuple[Any, ...]
     name: str
+    options: MessageOptions
+    origins: AllowedOrigins
+    limits: tuple[ConnectionLimit, ...]
 
 
 def fold(layers: Sequence[Layer]) -> Folded:
@@ -223,16 +287,27 @@ def fold(layers: Sequence[Layer]) -> Folded:
         _chained([layer.interceptors for layer in layers]),
         _chained([layer.permissions for layer in layers]),
         ":".join([layer.name for layer in layers if layer.name]),
+        _options(layers),
+        next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
+        _chained([layer.limits for layer in layers]),
     )
 
 
+def _options(layers: Sequence[Layer]) -> MessageOptions:
+    said: dict[str, Any] = {}
+    for layer in layers:
+        said.update(layer.options)
+    return MessageOptions(**said) if said else USUAL
+
+
 def _policy(nearest: Sequence[Layer]) -> Policy:
-    if not any(layer.reject or layer.close_timeout or layer.handlers for layer in nearest):
+    if not any(layer.reject or layer.close_timeout or layer.handlers or layer.send_timeout for layer in nearest):
         return _USUAL
     return Policy(
         next((layer.reject for layer in nearest if layer.reject), _USUAL.reject),
         next((layer.close_timeout for layer in nearest if layer.close_timeout), _USUAL.close_timeout),
         tuple(layer.handlers for layer in nearest if layer.handlers),
+        next((layer.send_timeout for layer in nearest if layer.send_timeout), None),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -24,14 +25,37 @@ from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.index import decided_by_path_regex
 from wsroute.routing.interceptors import methods_of
-from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, Reject, check_layer, fold, read_layer
+from wsroute.routing.layers import (
+    Dependencies,
+    ExceptionHandlers,
+    Layer,
+    MessageLevel,
+    Reject,
+    check_layer,
+    fold,
+    read_layer,
+)
+from wsroute.routing.limits import MaxConnections, refusing
+from wsroute.routing.listeners import (
+    analysis_of_listeners,
+    check_options_fit,
+    codec_of,
+    layers_of,
+    read_listener,
+    speaking,
+)
 from wsroute.routing.middleware import wrapped
+from wsroute.routing.origins import Origins, refuse_origin
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
 from wsroute.wire.runtime import RUNTIME
 from wsroute.wire.session import session
 from wsroute.wire.socket import Socket, socket_class
+
+if TYPE_CHECKING:
+    from wsroute.dependencies.conversations import Listener
+    from wsroute.messages.codec import Codec
 
 # Looked up for every connection; of an enumeration, that is slow before Python 3.12.
 _FULL = Match.FULL
@@ -45,7 +69,8 @@ class APIWebSocketRoute(WebSocketRoute):
 
     Args:
         path: The path, with parameters as in Starlette: `/rooms/{room_id}`, `/items/{item_id:int}`.
-        endpoint: A coroutine function, or another callable that returns a coroutine.
+        endpoint: A coroutine function, or another callable that returns a coroutine; or a subclass of
+            `WebSocketListener`.
         name: The name for `url_path_for`. Default: the name of the endpoint.
         dependencies: Dependencies that run before those of the endpoint, for their effect: `[Depends(require_user)]`;
             or what is provided by name: `{"user": Inject(current_user)}`; or a sequence of both.
@@ -60,6 +85,14 @@ class APIWebSocketRoute(WebSocketRoute):
             and closes at once, so that a browser's script can read the code.
         close_timeout: How long, in seconds, each frame that wsroute sends to end a connection may take; a peer that
             stopped reading would block it for ever. Default 5.
+        send_timeout: How long, in seconds, the client may take for each frame that it is sent; one that takes longer
+            counts as gone, and the connection ends for the application. Default: no limit.
+        allowed_origins: The pages that may open a connection: `"same-origin"`, the default, for those that come from
+            where the connection goes to; a list of origins, `["https://app.example", "same-origin"]`; or `"*"`. Others
+            are refused with 403 before anything else runs. Who sends no Origin is no browser, and may.
+        max_connections: How many connections may be open at once: a number, or `ConnectionLimit(5, key=...)` for each
+            user or address, or a list of both. Others are refused with 503 or 429. Default: no limit.
+        options: Of a listener, how it takes messages; see `WebSocketRouter.listener`.
 
     Attributes:
         path, endpoint, name, dependencies, path_regex, path_format, param_convertors, app: As in Starlette and FastAPI.
@@ -75,7 +108,7 @@ class APIWebSocketRoute(WebSocketRoute):
     def __init__(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., Any] | Listener,
         *,
         name: str | None = None,
         dependencies: Dependencies | None = None,
@@ -86,9 +119,17 @@ class APIWebSocketRoute(WebSocketRoute):
         exception_handlers: ExceptionHandlers | None = None,
         reject: Reject | None = None,
         close_timeout: float | None = None,
+        send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
+        **options: Unpack[MessageLevel],
     ) -> None:
-        check_endpoint(endpoint, path)
-        location = Location(path, (describe(endpoint),))
+        listener = read_listener(endpoint)
+        call = cast("Callable[..., Any]", endpoint) if listener is None else listener.subject
+        check_endpoint(call, path)
+        location = Location(path, (describe(call),))
+        if options:
+            check_options_fit(listener, options, location)
         layer = read_layer(
             location,
             path=path,
@@ -100,19 +141,30 @@ class APIWebSocketRoute(WebSocketRoute):
             exception_handlers=exception_handlers,
             reject=reject,
             close_timeout=close_timeout,
+            send_timeout=send_timeout,
+            allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
+            **options,
         )
-        self._set_up(endpoint, short_name(endpoint) if name is None else name, (layer,))
+        layers = (layer, *layers_of(listener, layer.names, layer.options))
+        self._set_up(call, short_name(call) if name is None else name, layers, listener=listener)
         try:
-            if layer.provides or layer.has_guards:
-                check_layer(layer, location, effects=False)
+            for level in layers:
+                if level.provides or level.has_guards:
+                    check_layer(level, location, effects=False)
             self.declare()
         finally:
             layer.names.release()
 
     @classmethod
     def folded(
-        cls, endpoint: Callable[..., Any], name: str, layers: tuple[Layer, ...], given: tuple[Given, ...] = ()
+        cls,
+        endpoint: Callable[..., Any],
+        name: str,
+        layers: tuple[Layer, ...],
+        given: tuple[Given, ...] = (),
+        listener: Listener | None = None,
     ) -> APIWebSocketRoute:
         """A route of declarations that have been read and checked.
 
@@ -121,9 +173,10 @@ class APIWebSocketRoute(WebSocketRoute):
             name: Its own name.
             layers: The levels above it, and its own, outermost first.
             given: What the first parameters of the endpoint get.
+            listener: What the endpoint consists of, if it is a listener.
         """
         route = object.__new__(cls)
-        route._set_up(endpoint, name, layers, given)
+        route._set_up(endpoint, name, layers, given, listener)
         return route
 
     def _set_up(
@@ -132,6 +185,7 @@ class APIWebSocketRoute(WebSocketRoute):
         name: str,
         layers: tuple[Layer, ...],
         given: tuple[Given, ...] = (),
+        listener: Listener | None = None,
         like: APIWebSocketRoute | None = None,
     ) -> None:
         folded = fold(layers)
@@ -139,6 +193,8 @@ class APIWebSocketRoute(WebSocketRoute):
         self._folded = folded
         self._call = endpoint
         self._given = given
+        self._listener = listener
+        self._codec: Codec | None = None
         self._own_name = name
         same = like if like is not None and like.path == folded.path else None
         self._location: Location = same._location if same else Location(folded.path, (describe(endpoint),))
@@ -150,7 +206,10 @@ class APIWebSocketRoute(WebSocketRoute):
         self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
-        self.app = self._serve_behind if folded.middleware else self._serve
+        self._inner_app = self._serve_behind if folded.middleware else self._serve
+        self._allowed_app = self._serve_counted if folded.limits else self._inner_app
+        self._usual_app = self._allowed_app if folded.origins.every else self._serve_allowed
+        self.app = self._usual_app
         self._compiled_path: CompiledPath = (
             same._compiled_path if same else compile_route_path(folded.path, self._location)
         )
@@ -171,8 +230,13 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._analyse((), (), None, final=False)
         except Undecided:
             return
+        self._codec = codec_of(tree.conversation)
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
+
+    def is_below(self, layer: Layer) -> bool:
+        """Whether a level is one of those above it."""
+        return any(one is layer for one in self._layers)
 
     def below(self, *layers: Layer) -> APIWebSocketRoute:
         """The same declaration below further levels, as a route of its own.
@@ -181,10 +245,10 @@ class APIWebSocketRoute(WebSocketRoute):
             layers: The levels, outermost first.
         """
         route = object.__new__(type(self))
-        route._set_up(self._call, self._own_name, (*layers, *self._layers), self._given, self)
+        route._set_up(self._call, self._own_name, (*layers, *self._layers), self._given, self._listener, self)
         # The tree stays what it is where nothing has changed that it depends on.
         if route.path == self.path and not any(layer.changes_tree for layer in layers):
-            route._declared = self._declared
+            route._declared, route._codec = self._declared, self._codec
         return route
 
     @property
@@ -227,9 +291,15 @@ class APIWebSocketRoute(WebSocketRoute):
             # Instances of its own: nothing that they keep is shared with another route.
             interceptors = methods_of(self._folded.interceptors)
             permissions = instances_of(self._folded.permissions)
-            solver = Solver(partial(self._analyse, interceptors, permissions), RUNTIME, self._declared)
+            build = partial(self._analyse, interceptors, permissions)
+            tree = self._declared or build(None)
+            runtime = speaking(RUNTIME, tree.conversation, self._codec, self._folded.options)
+            solver = Solver(build, runtime, tree)
             self._stack = wrapped(self._serve, self._folded.middleware)
-            self._outer_policy = self._policy._replace(handlers=()) if self._policy.handlers else self._policy
+            if self._folded.middleware:
+                # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
+                self._outer_policy = self._policy._replace(handlers=())
+                self._policy = self._policy._replace(send_timeout=None)
             self._bound = solver
         return self._bound
 
@@ -242,12 +312,14 @@ class APIWebSocketRoute(WebSocketRoute):
         final: bool = True,
     ) -> Dependant:
         folded = self._folded
-        return Analysis(self.path, folded.names, overrides, final, folded.provides).endpoint(
-            self._call,
-            folded.dependencies,
-            given=self._given,
-            interceptors=interceptors,
-            permissions=permissions,
+        arguments = self.path, folded.names, overrides, final, folded.provides
+        effects = folded.dependencies
+        if self._listener is not None:
+            return analysis_of_listeners()(*arguments).listener(
+                self._listener, effects, interceptors=interceptors, permissions=permissions
+            )
+        return Analysis(*arguments).endpoint(
+            self._call, effects, given=self._given, interceptors=interceptors, permissions=permissions
         )
 
     @decided_by_path_regex
@@ -298,6 +370,40 @@ class APIWebSocketRoute(WebSocketRoute):
         """Serve a connection that has been matched."""
         # Without `async`, as every coroutine on the way has its part in every message.
         return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
+
+    def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
+        for name, _ in scope["headers"]:
+            if name == b"origin" and not self._folded.origins.allows(scope):
+                break
+        else:  # most are no browsers, or come from where they go to
+            return self._allowed_app(scope, receive, send)
+        return self._refuse_with(refuse_origin, scope, receive, send)
+
+    async def _serve_counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as many connections as all levels allow."""
+        with ExitStack() as held:
+            try:
+                for limit in self._folded.limits:
+                    held.enter_context(limit.held(scope))
+            except HTTPException as error:
+                await self._refuse_with(refusing(error), scope, receive, send)
+                return
+            await self._inner_app(scope, receive, send)
+
+    def refuse(self, error: HTTPException | None) -> None:
+        """Refuse all connections from now on.
+
+        Args:
+            error: What they are refused with; `None` to serve them again.
+        """
+        self.app = self._usual_app if error is None else partial(self._refuse_with, refusing(error))
+
+    def _refuse_with(
+        self, refuse: Callable[[Socket], Awaitable[NoReturn]], scope: Scope, receive: Receive, send: Send
+    ) -> Coroutine[Any, Any, None]:
+        """Refuse a connection before anything of the levels runs."""
+        return session(Socket(scope, receive, send), refuse, self._policy._replace(handlers=()))
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()

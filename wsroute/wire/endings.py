@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.websockets import WebSocketDisconnect
 
-from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
+from wsroute.exceptions import (
+    SwallowedExceptionError,
+    WebSocketPayloadValidationError,
+    WebSocketRequestValidationError,
+)
 from wsroute.wire.frames import sendable_code, sendable_status
 from wsroute.wire.handshake import status_phrase
 from wsroute.wire.socket import StateError
@@ -24,7 +28,9 @@ _TEXTS_WITHOUT_INPUT = {
     "zoneinfo_str": "Input should be a valid time zone",
 }
 
+NORMAL_CLOSURE = 1000
 POLICY_VIOLATION = 1008
+MESSAGE_TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 
 
@@ -50,6 +56,8 @@ class Ending(NamedTuple):
 REFUSED = Ending(403, {"detail": "Forbidden"}, POLICY_VIOLATION, "Forbidden")
 #: A bug; what went wrong is for the server's log alone.
 FAILED = Ending(500, {"detail": "Internal Server Error"}, INTERNAL_ERROR, "Internal Server Error")
+#: The server stops, and others may be there, or be there soon (the registry of close codes of RFC 6455).
+RESTART = Ending(503, {"detail": "Service Unavailable"}, 1012, "Service restart")
 #: The server stops, or whatever else cancels connections.
 GOING_AWAY = Ending(503, {"detail": "Service Unavailable"}, 1001, "")
 
@@ -59,6 +67,8 @@ def ending_of(exc: Exception) -> Ending:
     if isinstance(exc, WebSocketRequestValidationError):
         detail = [_public(error) for error in exc.errors()[:MAX_ERRORS]]
         return Ending(422, {"detail": detail}, POLICY_VIOLATION, "Invalid handshake parameters")
+    if isinstance(exc, WebSocketPayloadValidationError):
+        return Ending(422, {"detail": exc.detail}, exc.close_code, "Invalid message")
     if isinstance(exc, HTTPException):
         return _of_http(exc)
     if isinstance(exc, WebSocketException):

@@ -12,13 +12,19 @@ from starlette.exceptions import HTTPException, WebSocketException
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from wsroute.exceptions import WebSocketRequestValidationError
+from wsroute.exceptions import WebSocketPayloadValidationError, WebSocketRequestValidationError
 
 #: Takes the WebSocket and the exception, and may return a Response; `def` or `async def`.
 ExceptionHandler: TypeAlias = Callable[[Any, Any], Any]
 
 #: A connection ends by these in ways of their own, so that a handler for every `Exception` does not mean them.
-_HAVE_ENDINGS = (HTTPException, WebSocketException, WebSocketRequestValidationError, WebSocketDisconnect)
+_HAVE_ENDINGS = (
+    HTTPException,
+    WebSocketException,
+    WebSocketRequestValidationError,
+    WebSocketPayloadValidationError,
+    WebSocketDisconnect,
+)
 _FRAMEWORKS = ("starlette.", "fastapi.")
 
 

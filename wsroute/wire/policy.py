@@ -16,8 +16,10 @@ class Policy(NamedTuple):
             accepts and closes at once, which is the only way for a browser's script to read the code.
         close_timeout: How long, in seconds, one frame that ends a connection may take.
         handlers: The exception handlers of the levels around the route, nearest first.
+        send_timeout: How long, in seconds, the peer may take for each frame that it is sent; `None` for no limit.
     """
 
     reject: Literal["denial", "close", "accept"] = "denial"
     close_timeout: float = 5.0
     handlers: tuple[HandlerTable, ...] = ()
+    send_timeout: float | None = None

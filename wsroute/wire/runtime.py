@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from wsroute.dependencies.analysis import Analysis
-from wsroute.dependencies.compiler import Runtime
+from wsroute.dependencies.callables import describe
+from wsroute.dependencies.lifetimes import check_outlives_messages
 from wsroute.dependencies.markers import DependsMarker
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.nodes import Overrides
+from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.solver import Solver, visible_overrides
 from wsroute.exceptions import InvalidParameterError, Location
 from wsroute.wire.handshake import request_view
@@ -59,9 +61,10 @@ async def solve_dependencies(
 
     Raises:
         WebSocketRequestValidationError: The handshake does not carry what is declared.
-        DependencyError: An override cannot work, or the tree is that of a route whose levels add something.
+        DependencyError: An override cannot work, or the tree is that of a listener, of something that lives for one
+            message, or of a route whose levels add something.
     """
-    if dependant.effects or dependant.interceptors or dependant.permissions:
+    if dependant.effects or dependant.interceptors or dependant.permissions or dependant.conversation:
         # They would be left out, and a permission that is left out is no permission.
         raise InvalidParameterError(
             dependant.location,
@@ -69,6 +72,11 @@ async def solve_dependencies(
             expected="the tree of a callable alone",
             remedy="write get_dependant(path=..., call=...), or let the route serve the connection",
         )
+    check_outlives_messages(
+        dependant,
+        what=f"{describe(dependant.call)} is resolved outside of a listener, and",
+        remedy="let a listener resolve it",
+    )
     program = _solver_of(dependant).select(visible_overrides((), dependency_overrides_provider))
     async with program.solve(websocket) as values:
         yield values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ from wsroute import (
     Depends,
     Header,
     Path,
+    Payload,
     Query,
     Request,
     Security,
@@ -173,3 +174,43 @@ async def names(
     run: Annotated[Any, Depends(websocket)], connection: WebSocket, error: Annotated[Any, Depends(lambda: "x")]
 ) -> None:
     """An application may call things as it likes."""
+
+
+# Conversations: what lives for one message, and what is called before and after.
+
+
+class Say(BaseModel):
+    type: Literal["say"]
+
+
+class Backlog(BaseModel):
+    type: Literal["backlog"]
+
+
+async def audit(message: Annotated[Say, Payload()], user: Annotated[str, Depends(get_user)]) -> None: ...
+
+
+Session = Annotated[str, Depends(get_session, scope="message")]
+
+
+class Room:
+    """The object that the handlers of one connection share."""
+
+    def __init__(self, room: int, settings: Settings) -> None: ...
+
+    async def on_connect(self, websocket: WebSocket) -> str | None: ...
+
+    async def say(
+        self, message: Say, session: Session, limit: int, tasks: BackgroundTasks, audit: Annotated[None, Depends(audit)]
+    ) -> Say:
+        return message
+
+    async def history(self, message: Backlog, session: Session, socket: WebSocket) -> AsyncIterator[str | None]:
+        yield ""
+
+    async def on_disconnect(self, code: int, session: Session) -> None: ...
+
+
+async def ticks(room: int, settings: Settings) -> AsyncIterator[bytes]:
+    """A stream."""
+    yield b""
