@@ -17,11 +17,10 @@ import httpx
 import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
-from fastapi import FastAPI
-from fastapi import WebSocket as FastAPIWebSocket
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket as StarletteWebSocket
 
 from wsroute import (
     APIWebSocketRoute,
@@ -310,15 +309,9 @@ async def echo(websocket: WebSocket) -> None:
     await websocket.send_text(await websocket.receive_text())
 
 
-def fastapi_app() -> ASGIApp:
-    app = FastAPI()
-
-    @app.websocket("/echo")
-    async def endpoint(websocket: FastAPIWebSocket) -> None:
-        await echo(websocket)
-        await websocket.close()
-
-    return app
+async def plain(websocket: StarletteWebSocket) -> None:
+    await echo(websocket)
+    await websocket.close()
 
 
 def starlette_app() -> ASGIApp:
@@ -336,7 +329,7 @@ async def handled(websocket: WebSocket) -> None:
 @pytest.mark.parametrize(
     "app",
     [
-        fastapi_app(),
+        Starlette(routes=[WebSocketRoute("/echo", plain)]),
         starlette_app(),
         WebSocketRouter(routes=[APIWebSocketRoute("/echo", echo)]),
         APIWebSocketRoute("/echo", echo),
@@ -397,13 +390,13 @@ async def test_a_test_that_gives_up_is_told_of_the_exception_too() -> None:
     assert any(note.startswith("besides, the application raised") for note in caught.value.__notes__)
 
 
-async def reading(websocket: FastAPIWebSocket) -> None:
+async def reading(websocket: StarletteWebSocket) -> None:
     await websocket.accept()
     while True:
         await websocket.receive_text()
 
 
-async def sending(websocket: FastAPIWebSocket) -> None:
+async def sending(websocket: StarletteWebSocket) -> None:
     await websocket.accept()
     while True:
         await websocket.send_text("x")
@@ -428,7 +421,7 @@ async def test_an_endpoint_that_ends_with_its_client_has_done_nothing_wrong(endp
 
 
 async def test_an_endpoint_that_raises_a_disconnect_while_its_client_is_there_has() -> None:
-    async def endpoint(websocket: FastAPIWebSocket) -> None:
+    async def endpoint(websocket: StarletteWebSocket) -> None:
         await websocket.accept()
         raise WebSocketDisconnect(4000)
 

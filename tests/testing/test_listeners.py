@@ -1,4 +1,4 @@
-"""The kit and typed messages: overrides of what lives for one message, timeouts by the clock, and clients that are slow."""
+"""The kit and typed messages: overrides of what lives for one message, timeouts by the clock, and slow clients."""
 
 from __future__ import annotations
 

@@ -7,11 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from unittest.mock import AsyncMock, MagicMock, Mock
 
-import fastapi
-import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
-from fastapi.security import HTTPBearer
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
@@ -22,7 +18,6 @@ from wsroute import (
     Depends,
     Inject,
     InvalidParameterError,
-    Security,
     WebSocket,
     WebSocketGateway,
     WebSocketRouter,
@@ -39,7 +34,7 @@ async def get_user() -> str:
     return "ann"
 
 
-async def get_name(user: Annotated[str, fastapi.Depends(get_user)]) -> str:
+async def get_name(user: Annotated[str, Depends(get_user)]) -> str:
     return f"name of {user}"
 
 
@@ -95,7 +90,6 @@ TARGETS: dict[str, Callable[[], Any]] = {
     "including router": included,
     "route": lambda: APIWebSocketRoute("/", endpoint),
     "gateway": lambda: WebSocketGateway("/", handler=handled),
-    "FastAPI": lambda: attached_to(FastAPI()),
     "Starlette": lambda: attached_to(Starlette()),
     "Starlette with a gateway": lambda: Starlette(routes=[WebSocketGateway("/", handler=handled)]),
 }
@@ -137,7 +131,7 @@ async def test_a_route_of_a_router_is_overridden_alone() -> None:
 
 @pytest.mark.parametrize("fails", [True, False])
 async def test_what_was_there_before_is_restored(fails: bool) -> None:
-    app = FastAPI()
+    app = make_router()
     before = app.dependency_overrides
     before[unknown] = get_user
     with pytest.raises(ZeroDivisionError if fails else UnusedOverride), override(app, get_user, value="bob"):
@@ -228,18 +222,6 @@ async def test_what_a_level_provides_is_replaced_by_its_name() -> None:
     with override(router, {"user": lambda: "eve"}):
         assert await said_by(router) == "eve"
     assert await said_by(router) == "ann"
-
-
-async def test_a_security_scheme_is_replaced() -> None:
-    scheme = HTTPBearer()
-
-    async def secret(websocket: WebSocket, token: Annotated[Any, Security(scheme)]) -> None:
-        await websocket.accept()
-        await websocket.send_text(token)
-
-    router = WebSocketRouter(routes=[APIWebSocketRoute("/", secret)])
-    with override(router, scheme, value="token"):
-        assert await said_by(router) == "token"
 
 
 # As a decorator
@@ -340,57 +322,6 @@ async def test_a_failing_test_is_told_of_an_override_in_vain() -> None:
     assert note.startswith("besides, the override of tests.testing.test_overrides.get_user was never used")
 
 
-# FastAPI's HTTP routes
-
-
-def fastapi_app() -> FastAPI:
-    app, router, inner, sub = FastAPI(), APIRouter(), APIRouter(), FastAPI()
-
-    @app.get("/direct")
-    async def direct(name: Annotated[str, fastapi.Depends(get_name)]) -> str:
-        return name
-
-    @router.get("/included")
-    async def included(name: Annotated[str, fastapi.Depends(get_name)]) -> str:
-        return name
-
-    @inner.get("/deep")
-    async def deep(user: Annotated[str, fastapi.Depends(unknown)]) -> str:
-        return user
-
-    @inner.websocket("/socket")
-    async def socket(websocket: fastapi.WebSocket, user: Annotated[str, fastapi.Depends(get_user)]) -> None:
-        await websocket.accept()
-        await websocket.send_text(user)
-        await websocket.close()
-
-    router.include_router(inner, prefix="/inner")
-    app.include_router(router, prefix="/router")
-    app.mount("/sub", sub)
-    return app
-
-
-@pytest.mark.parametrize("path", ["/direct", "/router/included"])
-async def test_a_request_to_fastapi_uses_an_override(path: str) -> None:
-    app = fastapi_app()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        with override(app, get_user, value="bob"):
-            assert (await client.get(path)).json() == "name of bob"
-
-
-async def test_a_socket_of_fastapi_uses_an_override() -> None:
-    app = fastapi_app()
-    with override(app, get_user, value="bob"):
-        assert await said_by(app, "/router/inner/socket") == "bob"
-
-
-@pytest.mark.parametrize("dependency", [get_name, unknown])
-async def test_what_fastapis_routes_need_is_known(dependency: Any) -> None:
-    with pytest.raises(UnusedOverride, match="was never used"):
-        with override(fastapi_app(), dependency, value="x"):
-            pass
-
-
 # What is needed
 
 
@@ -415,6 +346,8 @@ async def test_what_is_deep_inside_is_needed_too() -> None:
     needs = Needs(nested())
     assert get_user in needs and unknown in needs and "user" in needs
     assert get_name not in needs and "name" not in needs
+    # Endpoints are not overridden.
+    assert by_name not in needs
 
 
 async def test_a_mount_that_contains_itself_is_no_endless_walk() -> None:

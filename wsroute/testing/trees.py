@@ -23,7 +23,9 @@ class Needs:
         self.names: set[str] = set()
         for route in _routes(target):
             if isinstance(route, APIWebSocketRoute):
-                self._calls += [node.call for node in route.dependant.walk()]
+                tree = route.dependant
+                # The endpoint is no dependency.
+                self._calls += [node.call for node in tree.walk() if node is not tree]
                 self.names.update(route.provided_names)
             else:
                 self._calls += _calls(getattr(route, "dependant", None))
@@ -64,8 +66,8 @@ def _inside(item: Any) -> Iterable[Any]:
 
 
 def _calls(dependant: Any) -> Iterator[Any]:
-    """The callables of a tree of FastAPI."""
-    waiting = [] if dependant is None else [dependant]
+    """The callables of a tree of FastAPI, without the endpoint's."""
+    waiting = [] if dependant is None else list(dependant.dependencies)
     while waiting:
         node = waiting.pop()
         yield node.call
