@@ -84,7 +84,7 @@ def test_including_something_else(other: Any, shown: str) -> None:
     [
         (fastapi.APIRouter(), "<fastapi.routing.APIRouter object>"),
         (Starlette, "starlette.applications.Starlette"),
-        (WebSocketRouter(), "<wsroute.routing.router.WebSocketRouter object>"),
+        (WebSocketRouter("/rooms"), "WebSocketRouter('/rooms')"),
     ],
 )
 def test_attaching_to_something_else(other: Any, shown: str) -> None:
