@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import fastapi
 import pytest
 from pydantic import Field
 
+from tests.frameworks import fastapi
 from tests.mistakes.said import at_declaration, get_limit, says
 from wsroute import (
     APIWebSocketRoute,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fastapi
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount, WebSocketRoute
 from starlette.testclient import TestClient
 
+from tests.frameworks import fastapi
 from tests.mistakes.said import get_limit
 from wsroute import (
     APIWebSocketRoute,

@@ -10,11 +10,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from tests.asgi import Peer
-from tests.frameworks import APIRouter, FastAPI, fastapi
+from tests.frameworks import FastAPI, fastapi
 from wsroute import (
     APIWebSocketRoute,
     Depends,
@@ -25,7 +25,6 @@ from wsroute import (
     Path,
     Query,
     RouterError,
-    UninjectedEndpointError,
     WebSocket,
     WebSocketRequestValidationError,
     WebSocketRouter,
@@ -448,53 +447,7 @@ async def test_one_dependency_serves_requests_and_sockets() -> None:
     assert TestClient(app).get("/", headers={"token": "ann"}).json() == "ANN"
 
 
-# --- No door past the injection ------------------------------------------------------------------------------------
-
-
-def appended(api: APIRouter, route: BaseRoute) -> None:
-    api.routes.append(route)
-
-
-def given(api: APIRouter, route: BaseRoute) -> None:
-    api.__init__(routes=[route])  # type: ignore[misc]  # the same object, so that the two ways read alike
-
-
-@pytest.mark.parametrize("put", [appended, given])
-@pytest.mark.parametrize("prefix", ["", "/api"])
-async def test_a_route_that_fastapi_rebuilds_refuses_and_names_the_right_way(
-    put: Callable[[APIRouter, BaseRoute], None], prefix: str
-) -> None:
-    app, api = FastAPI(), APIRouter()
-    put(api, router_of().routes[0])
-    app.include_router(api, prefix=prefix)
-    peer = Peer(f"{prefix}/rooms")
-    with pytest.raises(UninjectedEndpointError, match=r"router\.attach\(app\)") as raised:
-        await peer.serve(app)
-    assert raised.value.endpoint == f"{__name__}.endpoint"
-    assert peer.denial is not None
-    assert (peer.denial.status, peer.denial.json()) == (500, {"detail": "Internal Server Error"})
-
-
-@pytest.mark.parametrize("put", [appended, given])
-@pytest.mark.parametrize("prefix", ["", "/api"])
-async def test_a_router_in_a_router_of_fastapi_refuses_and_names_the_right_way(
-    put: Callable[[APIRouter, BaseRoute], None], prefix: str
-) -> None:
-    app, api = FastAPI(), APIRouter()
-    put(api, router_of(prefix="/v1"))
-    app.include_router(api, prefix=prefix)
-    peer = Peer(f"{prefix}/v1/rooms")
-    with pytest.raises(UninjectedEndpointError, match=r"router\.attach\(app\)") as raised:
-        await peer.serve(app)
-    assert raised.value.endpoint == "WebSocketRouter('/v1')"
-    assert peer.denial is not None
-    assert (peer.denial.status, peer.denial.json()) == (500, {"detail": "Internal Server Error"})
-
-
-def test_including_a_router_into_fastapi_names_the_right_way() -> None:
-    router: Any = router_of()
-    with pytest.raises(AttributeError, match=r"router\.attach\(app\)"):
-        FastAPI().include_router(router)
+# --- Around, and beside -------------------------------------------------------------------------------------------
 
 
 @applications

@@ -6,9 +6,9 @@ import sys
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
 
+from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
     Depends,

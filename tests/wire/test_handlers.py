@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from anyio import fail_after, to_thread
-from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException, WebSocketException
@@ -18,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute.exceptions import WebSocketRequestValidationError, WsRouteError
 from wsroute.wire.handlers import HandlerTable, call_handler, find_handler
 from wsroute.wire.socket import Socket
