@@ -14,6 +14,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
 from docs.examples.gateway.desk import Journal
+from tests.frameworks import needs_fastapi
 from tests.test_docs import BLOCK, run
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,10 @@ def test_the_readmes_first_example_refuses_who_does_not_fit(
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize(("example", "findings"), [("chat", 9), ("gateway", 13)])
+@pytest.mark.parametrize(
+    ("example", "findings"),
+    [("chat", 9), ("gateway", 13), pytest.param("fastapi_app", 12, marks=needs_fastapi)],
+)
 def test_an_example_passes_its_own_check(example: str, findings: int) -> None:
     command = [sys.executable, "-m", f"docs.examples.{example}", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)

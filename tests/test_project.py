@@ -15,6 +15,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 REQUIREMENTS: list[str] = PROJECT["dependencies"] + [line for extra in EXTRAS.values() for line in extra]
 
+#: Which extra an example needs, if not the one for servers alone.
+EXTRAS_OF = {"fastapi_app": "examples"}
+
 
 def one_line_commands() -> list[str]:
     """The lines of the README that start with a new virtual environment."""
@@ -31,10 +34,10 @@ def test_ci_runs_the_readmes_command_as_it_stands(command: str) -> None:
 
 
 @pytest.mark.parametrize("example", sorted(path.parent.name for path in ROOT.glob("docs/examples/*/__main__.py")))
-def test_ci_checks_each_example_with_what_the_extra_for_servers_installs(example: str) -> None:
+def test_ci_checks_each_example_with_what_its_extra_installs(example: str) -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
 
-    install = ".venv/bin/pip install -q '.[server]' && .venv/bin/python"
+    install = f".venv/bin/pip install -q '.[{EXTRAS_OF.get(example, 'server')}]' && .venv/bin/python"
     assert f"python3 -m venv .venv && {install} -m docs.examples.{example} --check" in lines
 
 
