@@ -138,6 +138,22 @@ async def test_one_router_is_in_several_applications_with_other_dependencies() -
         assert [await answer(app) for app in apps] == [[str(n)] for n in range(12)] + [[""], [""]]
 
 
+async def test_an_application_that_asks_for_more_gets_more_whoever_is_served_first() -> None:
+    async def open_to_all(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("open")
+
+    first = fastapi.Depends(noting([], "first"))
+    less, more = FastAPI(dependencies=[first]), FastAPI(dependencies=[first, fastapi.Depends(check)])
+    router = WebSocketRouter(routes=[APIWebSocketRoute("/rooms", open_to_all)])
+    for app in (less, more):
+        router.attach(app)
+    assert [await answer(app) for app in (less, more, less)] == [["open"], 401, ["open"]]
+    more.router.dependencies.pop()
+    less.router.dependencies.append(fastapi.Depends(check))
+    assert [await answer(app) for app in (less, more)] == [401, ["open"]]
+
+
 async def test_they_live_as_long_as_the_connection_and_as_each_message_of_a_listener() -> None:
     calls: list[str] = []
 
