@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
-from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from tests.frameworks import APIRouter, FastAPI
 from wsroute import (
     APIWebSocketRoute,
     BackgroundTasks,
