@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
-from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tests.frameworks import APIRouter, FastAPI
 from wsroute import (
     APIWebSocketRoute,
     BackgroundTasks,

@@ -17,6 +17,7 @@ from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
 from docs.examples.gateway.desk import Journal
 from docs.examples.rooms import messages, people, store
+from tests.frameworks import needs_fastapi
 from tests.test_docs import BLOCK, findable, run
 from wsroute.testing import HandshakeRefused, connect_sync
 
@@ -80,7 +81,10 @@ def test_the_readmes_listener_answers_as_the_readme_says() -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize(("example", "findings"), [("chat", 9), ("gateway", 13), ("rooms", 15)])
+@pytest.mark.parametrize(
+    ("example", "findings"),
+    [("chat", 9), ("gateway", 13), ("rooms", 15), pytest.param("fastapi_app", 12, marks=needs_fastapi)],
+)
 def test_an_example_passes_its_own_check(example: str, findings: int) -> None:
     command = [sys.executable, "-m", f"docs.examples.{example}", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)

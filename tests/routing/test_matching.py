@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -14,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import APIWebSocketRoute, HTTPException, WebSocket, WebSocketRouter
 from wsroute.testing import connect_sync
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import APIWebSocketRoute, Depends, HTTPException, WebSocket, WebSocketRouter
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.convertors import IntegerConvertor
@@ -17,6 +16,7 @@ from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound, Route
 from starlette.types import ASGIApp, Scope
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
     Dependant,
