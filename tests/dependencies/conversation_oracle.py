@@ -139,6 +139,11 @@ class ConversationOracle(Oracle):
                     reply = await self.reply(handler, place)
                 if reply is not None:
                     await self.websocket.send_text(reply)
+            except Exception as error:
+                if only_disconnects(error):
+                    await self.background()
+                raise
+            else:
                 await self.background()
             finally:
                 self.values = before

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TypeAlias
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, TypeAlias
 
 from anyio import CancelScope
+from anyio.abc import TaskGroup
 from starlette.websockets import WebSocketState
 
+from wsroute.dependencies.exits import EndpointTasks
 from wsroute.wire.endings import GOING_AWAY, NORMAL_CLOSURE, ending_of, essence, is_departure
 from wsroute.wire.frames import sendable_reason
 from wsroute.wire.socket import Socket
@@ -37,6 +39,15 @@ async def accepted(websocket: Socket, on_disconnect: OnDisconnect | None) -> Asy
             with CancelScope(shield=True):
                 await on_disconnect(*_end_of(websocket, ending))
         del ending
+
+
+def running(tasks: TaskGroup | None) -> AbstractAsyncContextManager[Any]:
+    """The tasks of the handlers, which end with the conversation.
+
+    Args:
+        tasks: The task group, which has not begun, if there is one.
+    """
+    return nullcontext() if tasks is None else EndpointTasks(tasks)
 
 
 def _end_of(websocket: Socket, ending: BaseException | None) -> tuple[int, str]:

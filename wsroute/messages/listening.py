@@ -7,14 +7,14 @@ from typing import Any, TypeAlias
 
 import anyio
 from anyio import CancelScope
-from anyio.abc import ObjectSendStream
+from anyio.abc import ObjectSendStream, TaskGroup
 from starlette.exceptions import WebSocketException
 from starlette.types import Message
 
 from wsroute.dependencies.exits import EndpointTasks
 from wsroute.exceptions import WebSocketPayloadValidationError
 from wsroute.messages.codec import Codec
-from wsroute.messages.conversation import OnDisconnect, accepted
+from wsroute.messages.conversation import OnDisconnect, accepted, running
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
 from wsroute.wire.endings import MESSAGE_TOO_BIG, POLICY_VIOLATION, essence, is_departure
@@ -55,18 +55,19 @@ class Listening:
         handlers: Sequence[_Handle],
         on_connect: Callable[[], Awaitable[None]] | None,
         on_disconnect: OnDisconnect | None,
+        tasks: TaskGroup | None = None,
     ) -> None:
         """Hold the conversation of one connection, until one of the two has ended it."""
-        async with accepted(websocket, on_disconnect):
+        async with accepted(websocket, on_disconnect), running(tasks):
             if not self._options.cancel_on_disconnect:
                 if on_connect is not None:
                     await on_connect()
                 await self._listen(websocket, websocket.receive, handlers)
                 return
-            async with EndpointTasks() as tasks:
+            async with EndpointTasks() as reading:
                 to_listener, from_reader = anyio.create_memory_object_stream[Message](self._options.read_ahead - 1)
                 with to_listener, from_reader:
-                    tasks.start_soon(_read_ahead, websocket, to_listener, tasks.cancel_scope)
+                    reading.start_soon(_read_ahead, websocket, to_listener, reading.cancel_scope)
                     if on_connect is not None:
                         await on_connect()
                     await self._listen(websocket, from_reader.receive, handlers)
