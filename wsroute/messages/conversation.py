@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeAlias
 
-from anyio import CancelScope
+from anyio import CancelScope, move_on_after
 from anyio.abc import TaskGroup
 from starlette.websockets import WebSocketState
 
@@ -14,6 +14,11 @@ from wsroute.dependencies.exits import EndpointTasks
 from wsroute.wire.endings import GOING_AWAY, NORMAL_CLOSURE, ending_of, essence, is_departure
 from wsroute.wire.frames import sendable_reason
 from wsroute.wire.socket import Socket
+
+#: What is known of the end of a peer that is gone (RFC 6455, section 7.1.5), and has sent no close that was read.
+_LOST = (1006, "")
+#: How long, in seconds, a server may take to tell that a peer is gone which it has let a send know of.
+_SOON = 0.1
 
 OnDisconnect: TypeAlias = Callable[[int, str], Awaitable[None]]
 
@@ -37,6 +42,7 @@ async def accepted(websocket: Socket, on_disconnect: OnDisconnect | None) -> Asy
     finally:
         if on_disconnect is not None:
             with CancelScope(shield=True):
+                await _read_end(websocket)
                 await on_disconnect(*_end_of(websocket, ending))
         del ending
 
@@ -48,6 +54,15 @@ def running(tasks: TaskGroup | None) -> AbstractAsyncContextManager[Any]:
         tasks: The task group, which has not begun, if there is one.
     """
     return nullcontext() if tasks is None else EndpointTasks(tasks)
+
+
+async def _read_end(websocket: Socket) -> None:
+    """Read how the peer has left, if it was a send that has found it gone, which knows no code and no reason."""
+    if not websocket.ended or websocket.client_state is not WebSocketState.CONNECTED or websocket.end != _LOST:
+        return
+    with move_on_after(_SOON):
+        while websocket.client_state is WebSocketState.CONNECTED:
+            await websocket.receive()
 
 
 def _end_of(websocket: Socket, ending: BaseException | None) -> tuple[int, str]:
