@@ -17,7 +17,7 @@ FLOORS = ["exceptions", "params", "param_functions", "dependencies", "wire", "me
 KNOW_PYDANTIC = {
     *(f"wsroute.dependencies.{name}" for name in ("annotations", "defaults", "fallbacks", "fields", "lookups")),
     *(f"wsroute.dependencies.{name}" for name in ("messages", "metadata")),
-    *(f"wsroute.messages.{name}" for name in ("codec", "invalid")),
+    *(f"wsroute.messages.{name}" for name in ("adapters", "codec", "invalid", "tags")),
 }
 
 

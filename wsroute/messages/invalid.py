@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
@@ -29,12 +29,12 @@ class InvalidMessages:
 
     Args:
         adapter: What validates them.
-        discriminator: The field by which a message says which of several types it is.
+        tag_names: The names of the field by which a message says which one it is, if there is but one that it can be.
     """
 
-    def __init__(self, adapter: TypeAdapter[Any], discriminator: str) -> None:
+    def __init__(self, adapter: TypeAdapter[Any], tag_names: Set[str]) -> None:
         self._adapter = adapter
-        self._discriminator = discriminator
+        self._tag_names = tag_names
 
     def report(self, error: ValidationError, data: str | bytes) -> WebSocketPayloadValidationError:
         """The error that says so.
@@ -60,7 +60,8 @@ class InvalidMessages:
         if first["type"] == "json_invalid" and not first["loc"]:
             return INVALID_JSON
         for found in errors:
-            if (found["type"] in _TAG_ERRORS and not found["loc"]) or found["loc"] == (self._discriminator,):
+            loc = found["loc"]
+            if (not loc and found["type"] in _TAG_ERRORS) or (len(loc) == 1 and loc[0] in self._tag_names):
                 return UNKNOWN_TYPE
         return INVALID_MESSAGE
 
