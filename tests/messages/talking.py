@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 from pydantic import BaseModel
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from tests.asgi import Peer
+
+
+PeerT = TypeVar("PeerT", bound=Peer)
 
 
 class Say(BaseModel):
@@ -49,12 +52,29 @@ async def talk(app: ASGIApp, *frames: str | bytes, target: str = "/", leave: boo
 
 
 @asynccontextmanager
-async def talking(app: ASGIApp, peer: Peer) -> AsyncIterator[Peer]:
+async def talking(app: ASGIApp, peer: PeerT) -> AsyncIterator[PeerT]:
     """A connection that is served until the client leaves, at the end of the context."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(peer.serve, app)
         yield peer
         peer.leave()
+
+
+class Client(Peer):
+    """A peer that can wait for what it is sent."""
+
+    _news: anyio.Event | None = None
+
+    async def send(self, message: Message) -> None:
+        await super().send(message)
+        if self._news is not None:
+            self._news.set()
+
+    async def got(self, count: int) -> None:
+        """Wait until so many frames have come."""
+        while len(self.frames) < count:
+            self._news = anyio.Event()
+            await self._news.wait()
 
 
 def errors_of(frame: str | bytes) -> tuple[str, list[tuple[Sequence[str | int], str]]]:
