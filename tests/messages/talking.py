@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message
 
 from tests.asgi import Peer
 
-
 PeerT = TypeVar("PeerT", bound=Peer)
 
 
