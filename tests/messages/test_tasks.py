@@ -127,18 +127,21 @@ async def test_a_handler_of_exceptions_takes_what_a_task_raised_and_the_connecti
 
 async def test_several_failures_are_raised_together() -> None:
     router = WebSocketRouter()
-    both = anyio.Event()
 
     async def fail() -> None:
-        await both.wait()
         raise LookupError
+
+    async def fail_when_cancelled(*, task_status: TaskStatus[None]) -> None:
+        task_status.started()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError
 
     @router.listener("/")
     async def listener(message: Say, tasks: TaskGroup) -> None:
+        await tasks.start(fail_when_cancelled)
         tasks.start_soon(fail)
-        tasks.start_soon(fail)
-        await checkpoint()
-        both.set()
 
     peer = Peer().say(say("a"))
     with pytest.raises(ExceptionGroup) as caught:
