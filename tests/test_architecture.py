@@ -11,7 +11,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "wsroute"
 #: From the ground up; a module imports from its own floor and from those below.
-FLOORS = ["exceptions", "params", "param_functions", "dependencies", "wire", "messages", "routing", "testing", "roof"]
+FLOORS = [
+    "exceptions",
+    "params",
+    "param_functions",
+    "dependencies",
+    "wire",
+    "security",
+    "messages",
+    "routing",
+    "testing",
+    "roof",
+]
 
 #: Who may know pydantic: what asks about types, and what makes values of them.
 KNOW_PYDANTIC = {
@@ -62,6 +73,11 @@ def test_a_module_imports_only_from_its_floor_and_below(module: str) -> None:
 @every_module
 def test_no_module_imports_the_roof(module: str) -> None:
     assert "wsroute" not in own_imports(module)
+
+
+@every_module
+def test_security_is_loaded_by_those_alone_who_import_it(module: str) -> None:
+    assert [other for other in own_imports(module) if ".security" in other] == [] or ".security" in module
 
 
 def test_no_imports_go_round_in_a_circle() -> None:

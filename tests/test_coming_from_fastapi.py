@@ -101,6 +101,23 @@ def test_an_unknown_path_is_404_in_a_router_that_is_the_application() -> None:
     assert refusal.value.status_code == 404
 
 
+def test_a_page_of_another_origin_may_not_connect() -> None:
+    router = WebSocketRouter()
+
+    async def endpoint(websocket: WebSocket) -> None:
+        await answer(websocket, "hello")
+
+    router.add_api_websocket_route("/", endpoint)
+    router.add_api_websocket_route("/open", endpoint, allowed_origins="*")
+    foreign = {"Origin": "https://evil.test"}
+
+    with pytest.raises(WebSocketDenialResponse) as refusal:
+        TestClient(router).websocket_connect("/", headers=foreign).__enter__()
+    assert refusal.value.status_code == 403
+    with TestClient(router).websocket_connect("/open", headers=foreign) as websocket:
+        assert websocket.receive_json() == "hello"
+
+
 # Endpoints
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,7 @@ import starlette.requests
 import starlette.websockets
 
 import wsroute
-from wsroute import exceptions
+from wsroute import exceptions, security
 
 #: Section by section, as the documentation lists it.
 SURFACE = {
@@ -23,6 +25,7 @@ SURFACE = {
         "AllowAny",
         "BaseInterceptor",
         "BasePermission",
+        "ConnectionLimit",
         "DenyAll",
         "Inject",
         "Injects",
@@ -116,3 +119,37 @@ def test_every_error_is_an_error_of_the_package(name: str) -> None:
 
 def test_the_package_is_typed() -> None:
     assert files(wsroute).joinpath("py.typed").is_file()
+
+
+# The room for security, which is imported by its own name
+
+SECURITY = sorted(security.__all__)
+
+
+def test_the_room_for_security_is_complete_and_sorted() -> None:
+    modules = {name for name, item in vars(security).items() if isinstance(item, ModuleType)}
+    public = {name for name in vars(security) if not name.startswith("_")}
+    assert security.__all__ == sorted(public - modules)
+
+
+@pytest.mark.parametrize("name", SECURITY)
+def test_what_is_for_security_explains_itself(name: str) -> None:
+    item = getattr(security, name)
+    undocumented = [member_name for member_name, member in public_members(item) if not inspect.getdoc(member)]
+
+    assert vars(item).get("__doc__") if isinstance(item, type) else item.__doc__
+    assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in SECURITY if name not in ("SecurityScheme", "TicketStore") and not name.endswith("Model")],
+)
+def test_every_argument_of_what_is_for_security_is_explained(name: str) -> None:
+    assert unexplained(getattr(security, name)) == []
+
+
+def test_the_room_for_security_is_loaded_by_those_alone_who_import_it() -> None:
+    code = "import sys, wsroute; print([name for name in sys.modules if name.startswith('wsroute.security')])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"

@@ -35,6 +35,7 @@ from wsroute.param_functions import Cookie, Depends, Header, Inject, Injects, Pa
 from wsroute.routing.gateway import WebSocketGateway
 from wsroute.routing.handler import websocket
 from wsroute.routing.interceptors import BaseInterceptor
+from wsroute.routing.limits import ConnectionLimit
 from wsroute.routing.permissions import AllowAny, BasePermission, DenyAll
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.router import WebSocketRouter
@@ -53,6 +54,7 @@ __all__ = [
     "BackgroundTasks",
     "BaseInterceptor",
     "BasePermission",
+    "ConnectionLimit",
     "Cookie",
     "DenyAll",
     "Dependant",

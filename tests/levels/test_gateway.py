@@ -103,6 +103,8 @@ def test_the_parameters_are_those_that_people_know() -> None:
         ("permissions", "KEYWORD_ONLY", None),
         ("exception_handlers", "KEYWORD_ONLY", None),
         ("is_from_router", "KEYWORD_ONLY", False),
+        ("allowed_origins", "KEYWORD_ONLY", None),
+        ("max_connections", "KEYWORD_ONLY", None),
     ]
 
 
@@ -116,12 +118,13 @@ def test_the_parameters_of_the_decorator_are_those_of_the_levels() -> None:
         ("interceptors", "KEYWORD_ONLY", None),
         ("permissions", "KEYWORD_ONLY", None),
         ("exception_handlers", "KEYWORD_ONLY", None),
+        ("allowed_origins", "KEYWORD_ONLY", None),
     ]
 
 
 @pytest.mark.parametrize("function", [APIWebSocketRoute, WebSocketRouter, WebSocketRouter.websocket])
 def test_routes_and_routers_take_the_same_levels(function: Any) -> None:
-    levels = {"dependencies", "middleware", "interceptors", "permissions", "exception_handlers"}
+    levels = {"dependencies", "middleware", "interceptors", "permissions", "exception_handlers", "allowed_origins"}
     for takes in (function, WebSocketRouter.include_router):
         parameters = inspect.signature(takes).parameters
         assert all(parameters[name].kind.name == "KEYWORD_ONLY" for name in levels)

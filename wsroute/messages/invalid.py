@@ -99,9 +99,14 @@ def wrong_frame(expected: str) -> WebSocketPayloadValidationError:
     return WebSocketPayloadValidationError(WRONG_FRAME, [error], [{"loc": [], "msg": text, "type": kind}])
 
 
-def error_frame(error: WebSocketPayloadValidationError) -> str:
-    """The text frame that tells a client of an invalid message."""
-    return json.dumps({"type": "error", "code": error.code, "detail": error.detail}, separators=(",", ":"))
+def error_frame(code: str, detail: Sequence[Mapping[str, Any]]) -> str:
+    """The text frame that tells a client of a message that was not handled.
+
+    Args:
+        code: What is wrong.
+        detail: What is wrong where.
+    """
+    return json.dumps({"type": "error", "code": code, "detail": detail}, separators=(",", ":"))
 
 
 def _parsed(data: str | bytes) -> Any:

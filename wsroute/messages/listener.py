@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from inspect import getattr_static, isfunction, unwrap
-from typing import Any, ClassVar, TypeAlias, TypeGuard, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeAlias, TypeGuard, TypeVar, overload
 from weakref import WeakSet
 
 from wsroute.dependencies.callables import describe, show
@@ -38,9 +38,9 @@ class WebSocketListener:
     Attributes:
         discriminator: The field by which messages say of which type they are. Default `"type"`.
         max_message_size, first_message_timeout, idle_timeout, on_invalid, max_invalid, cancel_on_disconnect,
-            read_ahead: As in `WebSocketRouter.listener`; what the route says of them counts instead.
-        dependencies, middleware, interceptors, permissions, exception_handlers: For all its connections, as in
-            `APIWebSocketRoute`, below the levels of the route.
+            read_ahead, max_rate: As in `WebSocketRouter.listener`; what the route says of them counts instead.
+        dependencies, middleware, interceptors, permissions, exception_handlers, allowed_origins, max_connections: For
+            all its connections, as in `APIWebSocketRoute`, below the levels of the route.
 
     Example:
         @router.websocket("/rooms/{room}")
@@ -60,12 +60,15 @@ class WebSocketListener:
     max_invalid: ClassVar[float | None] = None
     cancel_on_disconnect: ClassVar[bool | None] = None
     read_ahead: ClassVar[int | None] = None
+    max_rate: ClassVar[tuple[float, float] | None] = None
+    max_connections: ClassVar[Any | None] = None
 
     dependencies: ClassVar[Sequence[Any] | Mapping[str, Any] | None] = None
     middleware: ClassVar[Sequence[Any] | None] = None
     interceptors: ClassVar[Sequence[Any] | None] = None
     permissions: ClassVar[Sequence[Any] | None] = None
     exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
+    allowed_origins: ClassVar[Literal["same-origin", "*"] | Sequence[str] | None] = None
 
 
 @overload

@@ -17,6 +17,7 @@ from wsroute.messages.codec import Codec
 from wsroute.messages.conversation import OnDisconnect, accepted, running
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
+from wsroute.messages.rate import Bucket
 from wsroute.wire.endings import MESSAGE_TOO_BIG, POLICY_VIOLATION, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.socket import Socket
@@ -66,11 +67,21 @@ class Listening:
                 return
             async with EndpointTasks() as reading:
                 to_listener, from_reader = anyio.create_memory_object_stream[Message](self._options.read_ahead - 1)
+
+                async def receive() -> Message:
+                    websocket.is_handling = False
+                    if websocket.is_draining:
+                        return await websocket.receive()
+                    frame = await from_reader.receive()
+                    websocket.is_handling = True
+                    return frame
+
+                websocket.is_handling = True
                 with to_listener, from_reader:
                     reading.start_soon(_read_ahead, websocket, to_listener, reading.cancel_scope)
                     if on_connect is not None:
                         await on_connect()
-                    await self._listen(websocket, from_reader.receive, handlers)
+                    await self._listen(websocket, receive, handlers)
 
     async def _listen(self, websocket: Socket, receive: _Receive, handlers: Sequence[_Handle]) -> None:
         decoder, options = self._decoder, self._options
@@ -78,12 +89,15 @@ class Listening:
         only_handler = handlers[0] if len(handlers) == 1 else None
         limit = options.first_message_timeout or options.idle_timeout
         invalid = 0
+        bucket = None if options.max_rate is None else Bucket(*options.max_rate)
         while not websocket.ended:
             frame = await receive() if limit is None else await _in_time(receive, limit)
             limit = options.idle_timeout
             data = frame.get(kind)
             if data is None and frame["type"] == "websocket.disconnect":
                 return
+            if bucket is not None and not await _is_in_rate(websocket, bucket):
+                continue
             if data is not None and len(data) > self._small:
                 self._check_size(data)
             try:
@@ -115,7 +129,7 @@ class Listening:
             return True
         if self._options.on_invalid == "close":
             return False
-        await websocket.send_text(error_frame(error))
+        await websocket.send_text(error_frame(error.code, error.detail))
         return True
 
 
@@ -136,6 +150,21 @@ async def _is_handled(websocket: Socket, error: Exception) -> bool:
         raise
     websocket.asked_about = None
     return True
+
+
+async def _is_in_rate(websocket: Socket, bucket: Bucket) -> bool:
+    """Whether a message comes slowly enough to be handled; else its client is told, once.
+
+    Raises:
+        WebSocketException: It has been told already.
+    """
+    was_told = bucket.is_overdrawn
+    if bucket.take():
+        return True
+    if was_told:
+        raise WebSocketException(POLICY_VIOLATION, "Too many messages")
+    await websocket.send_text(bucket.frame())
+    return False
 
 
 async def _in_time(receive: _Receive, limit: float) -> Message:

@@ -21,6 +21,8 @@ class MessageOptions(NamedTuple):
         max_invalid: After so many invalid messages in a row the connection is closed in any case.
         cancel_on_disconnect: Whether a handler is cancelled when the client leaves while it runs.
         read_ahead: How many messages are read while one is handled, to see whether the client leaves.
+        max_rate: How many messages may come in how many seconds. One too many is answered with an error frame, and the
+            next one, if it comes too soon as well, ends the connection with 1008.
     """
 
     max_message_size: float = 65_536
@@ -30,6 +32,7 @@ class MessageOptions(NamedTuple):
     max_invalid: float = 10
     cancel_on_disconnect: bool = False
     read_ahead: int = 1
+    max_rate: tuple[float, float] | None = None
 
 
 #: Who says nothing about messages.
@@ -52,12 +55,21 @@ def check_options(said: Mapping[str, Any]) -> None:
             fits, expected = isinstance(value, bool), "True or False"
         elif name == "read_ahead":
             fits, expected = type(value) is int and value >= 1, "a whole number from 1"
+        elif name == "max_rate":
+            fits, expected = _is_rate(value), "a pair of a number of messages, from 1, and of seconds: (100, 60)"
         elif name.endswith("_timeout"):
             fits, expected = _is_number(value) and value > 0, "a number of seconds above 0; math.inf for no limit"
         else:
             fits, expected = _is_number(value) and value >= 1, "a number from 1; math.inf for no limit"
         if not fits:
             raise ValueError(f"{name}={value!r} cannot be. It is {expected}.")
+
+
+def _is_rate(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) != 2 or not all(map(_is_number, value)):
+        return False
+    messages, seconds = value
+    return bool(messages >= 1 and seconds > 0)
 
 
 def _is_number(value: object) -> bool:

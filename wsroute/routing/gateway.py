@@ -16,7 +16,9 @@ from wsroute.exceptions import InvalidPathError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.handler import handler_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, fold, read_layer
+from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import layers_of, read_listener
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import compile_route_path, read_gateway_path
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.table import RouteTable
@@ -47,6 +49,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         permissions: What is asked before the dependencies: see `BasePermission`.
         exception_handlers: Handlers `handler(websocket, exc)` by class of the exception, HTTP status or close code.
         is_from_router: Whether `path` is the whole path already, so that that of the handler is left out.
+        allowed_origins: The pages that may open a connection, as in `APIWebSocketRoute`.
+        max_connections: How many may be open at once, as in `APIWebSocketRoute`.
 
     Attributes:
         path: The whole path; of a view, the part that its handlers share.
@@ -71,6 +75,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
         permissions: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
         is_from_router: bool = False,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
     ) -> None:
         super().__init__()
         names = LocalNames(sys._getframe(1))
@@ -83,6 +89,8 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
             interceptors=interceptors,
             permissions=permissions,
             exception_handlers=exception_handlers,
+            allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=names,
             is_gateway=True,
         )

@@ -17,6 +17,7 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, read_layer
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
 
 
@@ -81,6 +82,7 @@ def websocket(
     interceptors: Sequence[Any] | None = None,
     permissions: Sequence[Any] | None = None,
     exception_handlers: ExceptionHandlers | None = None,
+    allowed_origins: Origins | None = None,
 ) -> Callable[[Callable[..., Any]], WebSocketHandler]:
     """Make the decorated function a handler, for a `WebSocketGateway` or a `WebSocketView` to mount.
 
@@ -93,6 +95,7 @@ def websocket(
         interceptors: What runs around the rest of a connection, inside of those of gateway and view.
         permissions: What is asked after those of gateway and view.
         exception_handlers: Handlers that are asked before those of gateway and view.
+        allowed_origins: The pages that may open a connection, in place of those that gateway and view name.
 
     Raises:
         DependencyError: The declaration cannot work.
@@ -113,6 +116,7 @@ def websocket(
         interceptors=interceptors,
         permissions=permissions,
         exception_handlers=exception_handlers,
+        allowed_origins=allowed_origins,
         names=LocalNames(sys._getframe(1)),
         is_gateway=True,
     )

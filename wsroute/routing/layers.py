@@ -22,10 +22,13 @@ from wsroute.exceptions import Location, RouterError
 from wsroute.messages.options import USUAL, MessageOptions, OnInvalid, check_options
 from wsroute.routing.exception_handlers import read_exception_handlers
 from wsroute.routing.interceptors import method_around, read_interceptors
+from wsroute.routing.limits import ConnectionLimit, MaxConnections, read_limits
 from wsroute.routing.middleware import read_middleware
+from wsroute.routing.origins import Origins, read_allowed_origins
 from wsroute.routing.paths import check_prefix, join
 from wsroute.routing.permissions import read_permissions
 from wsroute.wire.handlers import HandlerTable
+from wsroute.wire.origin import SAME_ORIGIN, AllowedOrigins
 from wsroute.wire.policy import Policy
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
@@ -62,6 +65,8 @@ class Layer(NamedTuple):
         is_gateway: Whether slashes are cleaned where its path joins the one above it.
         send_timeout: How long, in seconds, the peer may take for a frame; `None` as for `reject`.
         options: What it says about messages: some of `MessageOptions`, by name.
+        origins: Which pages may open its connections; `None` leaves it to the levels above.
+        limits: How many connections may be open at once below it, in all.
     """
 
     path: str = ""
@@ -79,6 +84,8 @@ class Layer(NamedTuple):
     is_gateway: bool = False
     send_timeout: float | None = None
     options: Mapping[str, Any] = _NO_OPTIONS
+    origins: AllowedOrigins | None = None
+    limits: tuple[ConnectionLimit, ...] = ()
 
     @property
     def changes_tree(self) -> bool:
@@ -101,6 +108,7 @@ class MessageLevel(TypedDict, total=False):
     max_invalid: float | None
     cancel_on_disconnect: bool | None
     read_ahead: int | None
+    max_rate: tuple[float, float] | None
 
 
 class Level(MessageLevel, total=False):
@@ -114,6 +122,8 @@ class Level(MessageLevel, total=False):
     reject: Reject | None
     close_timeout: float | None
     send_timeout: float | None
+    allowed_origins: Origins | None
+    max_connections: MaxConnections | None
 
 
 class Declaration(Level, total=False):
@@ -138,13 +148,16 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         RouterError: A setting has a value that it cannot have.
     """
     effects, provides = read_dependencies(declared.get("dependencies"), location)
+    limits = read_limits(declared.get("max_connections"), location)
+    # What is counted by a key needs what gives the key, and is a dependency like any other.
+    counted = tuple([limit.as_dependency() for limit in limits if limit.key is not None])
     provider = declared.get("dependency_overrides_provider")
     reject, close_timeout = declared.get("reject"), declared.get("close_timeout")
     send_timeout = declared.get("send_timeout")
     _check_settings(reject, provider, close_timeout=close_timeout, send_timeout=send_timeout)
     return Layer(
         declared.get("path", ""),
-        effects,
+        (*counted, *effects),
         () if provider is None else (provider,),
         reject,
         close_timeout,
@@ -158,6 +171,8 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         declared.get("is_gateway", False),
         send_timeout,
         read_options(declared),
+        read_allowed_origins(declared.get("allowed_origins"), location),
+        tuple([limit for limit in limits if limit.key is None]),
     )
 
 
@@ -245,6 +260,8 @@ class Folded(NamedTuple):
     permissions: tuple[Any, ...]
     name: str
     options: MessageOptions
+    origins: AllowedOrigins
+    limits: tuple[ConnectionLimit, ...]
 
 
 def fold(layers: Sequence[Layer]) -> Folded:
@@ -265,6 +282,8 @@ def fold(layers: Sequence[Layer]) -> Folded:
         _chained([layer.permissions for layer in layers]),
         ":".join([layer.name for layer in layers if layer.name]),
         _options(layers),
+        next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
+        _chained([layer.limits for layer in layers]),
     )
 
 

@@ -109,6 +109,8 @@ def layers_of(listener: Listener | None, names: LocalNames, said: Mapping[str, A
         interceptors=cls.interceptors,
         permissions=cls.permissions,
         exception_handlers=cls.exception_handlers,
+        allowed_origins=cls.allowed_origins,
+        max_connections=cls.max_connections,
         names=names,
     )
     own = read_options({name: getattr(cls, name) for name in MessageOptions._fields})

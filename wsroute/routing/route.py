@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -34,6 +35,7 @@ from wsroute.routing.layers import (
     fold,
     read_layer,
 )
+from wsroute.routing.limits import MaxConnections, refusing
 from wsroute.routing.listeners import (
     analysis_of_listeners,
     check_options_fit,
@@ -43,6 +45,7 @@ from wsroute.routing.listeners import (
     speaking,
 )
 from wsroute.routing.middleware import wrapped
+from wsroute.routing.origins import Origins, refuse_origin
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
 from wsroute.routing.standalone import serve_alone
@@ -84,6 +87,11 @@ class APIWebSocketRoute(WebSocketRoute):
             stopped reading would block it for ever. Default 5.
         send_timeout: How long, in seconds, the client may take for each frame that it is sent; one that takes longer
             counts as gone, and the connection ends for the application. Default: no limit.
+        allowed_origins: The pages that may open a connection: `"same-origin"`, the default, for those that come from
+            where the connection goes to; a list of origins, `["https://app.example", "same-origin"]`; or `"*"`. Others
+            are refused with 403 before anything else runs. Who sends no Origin is no browser, and may.
+        max_connections: How many connections may be open at once: a number, or `ConnectionLimit(5, key=...)` for each
+            user or address, or a list of both. Others are refused with 503 or 429. Default: no limit.
         options: Of a listener, how it takes messages; see `WebSocketRouter.listener`.
 
     Attributes:
@@ -112,6 +120,8 @@ class APIWebSocketRoute(WebSocketRoute):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
         listener = read_listener(endpoint)
@@ -132,6 +142,8 @@ class APIWebSocketRoute(WebSocketRoute):
             reject=reject,
             close_timeout=close_timeout,
             send_timeout=send_timeout,
+            allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
             **options,
         )
@@ -194,7 +206,10 @@ class APIWebSocketRoute(WebSocketRoute):
         self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
-        self.app = self._serve_behind if folded.middleware else self._serve
+        self._inner_app = self._serve_behind if folded.middleware else self._serve
+        self._allowed_app = self._serve_counted if folded.limits else self._inner_app
+        self._usual_app = self._allowed_app if folded.origins.every else self._serve_allowed
+        self.app = self._usual_app
         self._compiled_path: CompiledPath = (
             same._compiled_path if same else compile_route_path(folded.path, self._location)
         )
@@ -221,6 +236,10 @@ class APIWebSocketRoute(WebSocketRoute):
             return  # a model may name what is defined later
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
+
+    def is_below(self, layer: Layer) -> bool:
+        """Whether a level is one of those above it."""
+        return any(one is layer for one in self._layers)
 
     def below(self, *layers: Layer) -> APIWebSocketRoute:
         """The same declaration below further levels, as a route of its own.
@@ -340,6 +359,40 @@ class APIWebSocketRoute(WebSocketRoute):
         """Serve a connection that has been matched."""
         # Without `async`, as every coroutine on the way has its part in every message.
         return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
+
+    def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
+        for name, _ in scope["headers"]:
+            if name == b"origin" and not self._folded.origins.allows(scope):
+                break
+        else:  # most are no browsers, or come from where they go to
+            return self._allowed_app(scope, receive, send)
+        return self._refuse_with(refuse_origin, scope, receive, send)
+
+    async def _serve_counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as many connections as all levels allow."""
+        with ExitStack() as held:
+            try:
+                for limit in self._folded.limits:
+                    held.enter_context(limit.held(scope))
+            except HTTPException as error:
+                await self._refuse_with(refusing(error), scope, receive, send)
+                return
+            await self._inner_app(scope, receive, send)
+
+    def refuse(self, error: HTTPException | None) -> None:
+        """Refuse all connections from now on.
+
+        Args:
+            error: What they are refused with; `None` to serve them again.
+        """
+        self.app = self._usual_app if error is None else partial(self._refuse_with, refusing(error))
+
+    def _refuse_with(
+        self, refuse: Callable[[Socket], Awaitable[NoReturn]], scope: Scope, receive: Receive, send: Send
+    ) -> Coroutine[Any, Any, None]:
+        """Refuse a connection before anything of the levels runs."""
+        return session(Socket(scope, receive, send), refuse, self._policy._replace(handlers=()))
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         solver = self._bound or self.bind()

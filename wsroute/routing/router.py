@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 from weakref import WeakSet
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
+from wsroute.routing.draining import DEADLINE, EVERY_APPLICATION, RETRY_AFTER, before_sigterm, drain_below
 from wsroute.routing.entries import Entry
 from wsroute.routing.layers import (
     Dependencies,
@@ -26,7 +28,9 @@ from wsroute.routing.layers import (
     fold,
     layer_above,
 )
+from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import function_listener
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
@@ -60,6 +64,8 @@ class WebSocketRouter(RouteTable):
         reject: How connections are refused, as in `APIWebSocketRoute`.
         close_timeout: How long a frame that ends a connection may take, as in `APIWebSocketRoute`.
         send_timeout: How long any frame may take, as in `APIWebSocketRoute`.
+        allowed_origins: The pages that may open a connection, as in `APIWebSocketRoute`.
+        max_connections: How many may be open at once on all routes together, as in `APIWebSocketRoute`.
         options: How listeners below take messages, where they do not say so themselves: see `listener`.
 
     Attributes:
@@ -86,6 +92,8 @@ class WebSocketRouter(RouteTable):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
         super().__init__()
@@ -102,6 +110,8 @@ class WebSocketRouter(RouteTable):
             reject=reject,
             close_timeout=close_timeout,
             send_timeout=send_timeout,
+            allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
             name=name,
             **options,
@@ -144,6 +154,8 @@ class WebSocketRouter(RouteTable):
         reject: Reject | None = None,
         close_timeout: float | None = None,
         send_timeout: float | None = None,
+        allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
         **options: Unpack[MessageLevel],
     ) -> Callable[[EndpointT], EndpointT]:
         """Declare the decorated function, or subclass of `WebSocketListener`, as the endpoint of a path.
@@ -154,7 +166,7 @@ class WebSocketRouter(RouteTable):
             path: The path below the prefix.
             name: The name for `url_path_for`. Default: the name of the function.
             dependencies, middleware, permissions, interceptors, exception_handlers, reject, close_timeout,
-                send_timeout: For this route, as in `APIWebSocketRoute`.
+                send_timeout, allowed_origins, max_connections: For this route, as in `APIWebSocketRoute`.
             options: Of a listener, how it takes messages: see `listener`.
         """
 
@@ -174,6 +186,8 @@ class WebSocketRouter(RouteTable):
                 reject=reject,
                 close_timeout=close_timeout,
                 send_timeout=send_timeout,
+                allowed_origins=allowed_origins,
+                max_connections=max_connections,
                 **options,
             )
             return endpoint
@@ -202,7 +216,9 @@ class WebSocketRouter(RouteTable):
                 with 1003 if the frame was of the wrong kind. `max_invalid`, how many of them in a row close the
                 connection in any case, by default 10. `cancel_on_disconnect`, whether the function is cancelled when
                 the client leaves while it runs, by default not; `read_ahead`, how many messages are read to see that,
-                by default 1.
+                by default 1. `max_rate`, how many messages may come in how many seconds, as in `(100, 60)`: one too
+                many is answered with an error frame, and the next one, if it comes too soon as well, ends the
+                connection with 1008; by default there is no limit.
 
         Raises:
             DependencyError: The declaration cannot work.
@@ -280,14 +296,15 @@ class WebSocketRouter(RouteTable):
         permissions: Sequence[Any] | None = None,
         interceptors: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
+        allowed_origins: Origins | None = None,
     ) -> None:
         """Take over the routes of another router, also those that it gets later.
 
         Args:
             router: The other router. It may be included many times, and in many routers.
             prefix: What is put before its own prefix.
-            dependencies, middleware, permissions, interceptors, exception_handlers: A level between the two routers, as
-                in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins: A level between
+                the two routers, as in `APIWebSocketRoute`.
 
         Raises:
             RouterError: The other router includes this one, or is this one.
@@ -313,6 +330,7 @@ class WebSocketRouter(RouteTable):
             permissions=permissions,
             interceptors=interceptors,
             exception_handlers=exception_handlers,
+            allowed_origins=allowed_origins,
             names=LocalNames(sys._getframe(1)),
         )
         self._add(router, (self._layer, inclusion))
@@ -356,6 +374,8 @@ class WebSocketRouter(RouteTable):
             app: The application.
         """
         self.check()
+        for route in self._effective():
+            route.refuse(None)  # of an application that is started again, the connections are served again
         state: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             for router in self._included():
@@ -363,7 +383,43 @@ class WebSocketRouter(RouteTable):
                 inner: Mapping[str, Any] | None = await stack.enter_async_context(router._lifespan(app))
                 state = {**(inner or {}), **state}
             # Innermost: what lives as long as the application may use what the lifespans have set up.
-            yield {**state, **await stack.enter_async_context(application_values(self.routes))}
+            state |= await stack.enter_async_context(application_values(self.routes))
+            try:
+                yield state
+            finally:
+                # Before all of that is closed, and before the values of the application are.
+                await drain_below(self._layer, DEADLINE, app)
+
+    async def drain(self, deadline: float = DEADLINE) -> None:
+        """End all connections of the routes, since the server is about to stop.
+
+        New ones are refused with 503, until a lifespan of the router starts again. Who waits for its client, or sends
+        a stream, is closed with 1012 at once; who handles a message is closed when that is handled. What is left at the
+        deadline is cancelled. Returns when everything that belonged to the connections is closed.
+
+        It is called when a lifespan of the router ends, and may be called before: when the server is told to stop, by
+        `attach(app, drain_on_sigterm=True)`, or by hand.
+
+        Args:
+            deadline: How long, in seconds, the connections may take. Default 20.
+        """
+        error = HTTPException(503, headers={"Retry-After": str(RETRY_AFTER)})
+        for route in self._effective():
+            route.refuse(error)
+        await drain_below(self._layer, deadline, EVERY_APPLICATION)
+
+    def _effective(self) -> Iterator[APIWebSocketRoute]:
+        """All routes below this router, also those that they have become below others."""
+        for router in (self, *self._ancestors()):
+            for route in router.routes:
+                if isinstance(route, APIWebSocketRoute) and route.is_below(self._layer):
+                    yield route
+
+    def _ancestors(self) -> Iterator[WebSocketRouter]:
+        """The routers that include this one, or include one that does."""
+        for parent in self._parents:
+            yield parent
+            yield from parent._ancestors()
 
     def _included(self) -> list[WebSocketRouter]:
         """This router and all that it includes, each once, and none before one that includes it."""
@@ -378,7 +434,7 @@ class WebSocketRouter(RouteTable):
         visit(self)
         return finished[::-1]
 
-    def attach(self, app: Starlette) -> None:
+    def attach(self, app: Starlette, *, drain_on_sigterm: bool = False) -> None:
         """Plug the routes into an application of Starlette or FastAPI; a second time changes nothing.
 
         The application's overrides, exception handlers and state apply to the routes; the lifespan of the router runs
@@ -386,6 +442,8 @@ class WebSocketRouter(RouteTable):
 
         Args:
             app: The application.
+            drain_on_sigterm: Whether the connections are drained when the process gets SIGTERM, before the server
+                stops: see `drain`. Only a server in the main thread is told.
 
         Raises:
             RouterError: It is no such application, or it has started already.
@@ -409,7 +467,8 @@ class WebSocketRouter(RouteTable):
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[Any]:
-            async with outer(app) as outer_state, self.lifespan(app) as state:
+            before = before_sigterm(self.drain) if drain_on_sigterm else nullcontext()
+            async with outer(app) as outer_state, self.lifespan(app) as state, before:
                 yield {**state, **(outer_state or {})} or None
 
         app.router.lifespan_context = lifespan

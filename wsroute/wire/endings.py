@@ -56,6 +56,8 @@ class Ending(NamedTuple):
 REFUSED = Ending(403, {"detail": "Forbidden"}, POLICY_VIOLATION, "Forbidden")
 #: A bug; what went wrong is for the server's log alone.
 FAILED = Ending(500, {"detail": "Internal Server Error"}, INTERNAL_ERROR, "Internal Server Error")
+#: The server stops, and others may be there, or be there soon (the registry of close codes of RFC 6455).
+RESTART = Ending(503, {"detail": "Service Unavailable"}, 1012, "Service restart")
 #: The server stops, or whatever else cancels connections.
 GOING_AWAY = Ending(503, {"detail": "Service Unavailable"}, 1001, "")
 

@@ -19,7 +19,8 @@ logger = logging.getLogger("wsroute")
 DENIAL_EXTENSION = "websocket.http.response"
 #: RFC 9110, section 6.4.1. The others of this kind, 1xx, 204 and 205, can't refuse a handshake.
 _WITHOUT_BODY = 304
-_SCHEMES = {"ws": "http", "wss": "https"}
+#: What the schemes of WebSockets are as HTTP: a handshake is a request of HTTP.
+HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 def request_view(websocket: WebSocket, cls: type[Request] = Request) -> Request:
@@ -36,7 +37,7 @@ def request_view(websocket: WebSocket, cls: type[Request] = Request) -> Request:
         # Created before the copy, so that what one of them stores there the other one sees.
         websocket.scope.setdefault("state", {})
         scheme = websocket.scope.get("scheme", "ws")
-        scope = {**websocket.scope, "type": "http", "method": "GET", "scheme": _SCHEMES.get(scheme, scheme)}
+        scope = {**websocket.scope, "type": "http", "method": "GET", "scheme": HTTP_SCHEMES.get(scheme, scheme)}
         views[cls] = cls(scope, _EmptyBody())
     return views[cls]
 

@@ -6,8 +6,10 @@ What it is told stands in `wsroute.wire.endings`; this module decides when, and 
 from __future__ import annotations
 
 import logging
+from asyncio import Task, get_running_loop
 from collections.abc import Awaitable, Callable
 from functools import partial
+from sys import modules
 
 import anyio
 from starlette.background import BackgroundTask
@@ -15,7 +17,8 @@ from starlette.responses import Response
 from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from wsroute.wire.endings import FAILED, GOING_AWAY, REFUSED, Ending, ending_of, essence, is_departure
+from wsroute.wire.connections import ended, opened
+from wsroute.wire.endings import FAILED, GOING_AWAY, REFUSED, RESTART, Ending, ending_of, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.handshake import can_deny, denial
 from wsroute.wire.policy import Policy
@@ -41,6 +44,13 @@ async def session(websocket: Socket, run: Callable[[Socket], Awaitable[None]], p
     Raises:
         Exception: What `run` raised, if no handler took it and it is a bug, so that the server logs it.
     """
+    if "trio" in modules and websocket.canceller is None and not _runs_in_asyncio():
+        # Of asyncio's tasks, the one that runs this can be found when it has to be cancelled.
+        with anyio.CancelScope() as websocket.canceller:
+            await session(websocket, run, policy)
+        return
+    if not websocket.has_inner_session:
+        opened(websocket)
     websocket.ending_policy = policy
     if policy.send_timeout is not None:
         run = partial(_run_while_sends_are_taken, run, policy.send_timeout)
@@ -57,8 +67,25 @@ async def session(websocket: Socket, run: Callable[[Socket], Awaitable[None]], p
         raise
     except BaseException:
         if websocket.application_state is _CONNECTED:
-            await _end(websocket, GOING_AWAY)
-        raise
+            await _end(websocket, RESTART if websocket.is_cut_off else GOING_AWAY)
+        if not _was_cut_off_alone(websocket):
+            raise
+    finally:
+        ended(websocket)
+
+
+def _runs_in_asyncio() -> bool:
+    try:
+        get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _was_cut_off_alone(websocket: Socket) -> bool:
+    """Whether a cancellation of asyncio was nothing but what has cut the connection off: then it ends here."""
+    task = websocket.canceller
+    return isinstance(task, Task) and websocket.is_cut_off and task.uncancel() == 0
 
 
 async def _run_while_sends_are_taken(run: Callable[[Socket], Awaitable[None]], limit: float, websocket: Socket) -> None:

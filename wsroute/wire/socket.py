@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import anyio
 from anyio import lowlevel
@@ -53,22 +53,42 @@ class InvalidJSON(WebSocketException, json.JSONDecodeError):
         WebSocketException.__init__(self, 1007, "Invalid JSON")
 
 
+class Canceller(Protocol):
+    """What cancels a connection."""
+
+    def cancel(self) -> object:
+        """Cancel it."""
+
+
 class Socket(WebSocket):
     """The one WebSocket of a connection.
 
     Attributes:
         handshake_response: The Response that the endpoint or a dependency asked for. Its headers and cookies go out
             with the answer to the handshake, be that an accept or a refusal.
+        subprotocol: The one that an accept answers with if it names none, as a dependency wants it: one of those that
+            the client has offered (RFC 6455, section 4.2.2).
         ending_policy: How the route wants the connection to end.
         has_inner_session: Whether it only relays for another one, which a session inside of a route's middleware has:
             whatever happens to a connection that has ended is that session's to handle.
     """
 
     handshake_response: Response | None = None
+    subprotocol: str | None = None
     ending_policy: Policy = Policy()
     has_inner_session: bool = False
     #: The exception for which exception handlers have been asked already, if it is to end the connection.
     asked_about: Exception | None = None
+    #: Whether it is to end as soon as nobody handles a message, since the server stops.
+    is_draining: bool = False
+    #: What cancels it, where that is known: the task that runs it, or a cancel scope around it.
+    canceller: Canceller | None = None
+    #: Whether it was cancelled since it had not ended in time when the server stops.
+    is_cut_off: bool = False
+    #: Whether a message is handled while the next one is waited for.
+    is_handling: bool = False
+    # Whether somebody waits for the next message.
+    _is_waiting: bool = False
     # Whether a subclass overrides receive() or send(), which every frame then has to go through.
     _relays: ClassVar[bool] = False
     # The code and the reason with which the peer left.
@@ -117,10 +137,32 @@ class Socket(WebSocket):
 
         self._send = self._asgi_send = send_in_time
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client is waited for, and nothing that it has sent is handled."""
+        return self._is_waiting and not self.is_handling
+
+    def end_when_idle(self, code: int, reason: str) -> None:
+        """Close the connection when the next message is asked for, as if the client had left then.
+
+        Args:
+            code: The close code.
+            reason: The close reason.
+        """
+        self.is_draining = True
+
+        async def receive() -> Message:
+            await self.close(code, reason)
+            return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+        self._receive = self._asgi_receive = receive
+
     async def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
     ) -> None:
         """Accept the handshake, with the headers and cookies of the injected Response."""
+        if subprotocol is None:
+            subprotocol = self.subprotocol
         if (
             self.client_state is not _CONNECTING
             or self.application_state is not _CONNECTING
@@ -144,7 +186,9 @@ class Socket(WebSocket):
     async def receive(self) -> Message:
         """The next ASGI message, as in Starlette."""
         if self.client_state is _CONNECTED:
+            self._is_waiting = True
             message = await self._asgi_receive()
+            self._is_waiting = False
             if message["type"] == "websocket.disconnect":
                 self._leave(message)
             elif message["type"] != "websocket.receive":
@@ -186,7 +230,9 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_text())
         if self.client_state is _CONNECTED and not self._relays:
+            self._is_waiting = True
             message = await self._asgi_receive()
+            self._is_waiting = False
         else:
             message = await self.receive()
         text: str | None = message.get("text")
@@ -198,7 +244,9 @@ class Socket(WebSocket):
         """The data of all frames, which have to be text, until the peer leaves."""
         if type(self).receive_text is Socket.receive_text and not self._relays:
             while self.application_state is _CONNECTED and self.client_state is _CONNECTED:
+                self._is_waiting = True
                 message = await self._asgi_receive()
+                self._is_waiting = False
                 text: str | None = message.get("text")
                 if text is not None:
                     yield text
@@ -214,8 +262,12 @@ class Socket(WebSocket):
         """The data of the next frame, which has to be binary."""
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_bytes())
-        at_once = self.client_state is _CONNECTED and not self._relays
-        message = await (self._asgi_receive() if at_once else self.receive())
+        if self.client_state is _CONNECTED and not self._relays:
+            self._is_waiting = True
+            message = await self._asgi_receive()
+            self._is_waiting = False
+        else:
+            message = await self.receive()
         data: bytes | None = message.get("bytes")
         if data is None:
             raise self._no_data(message, "binary")
