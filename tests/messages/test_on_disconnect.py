@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.asgi import Peer
 from tests.messages.talking import Say, say, talk
@@ -60,13 +61,39 @@ async def told(peer: Peer, router: WebSocketRouter | None = None) -> Any:
     return once
 
 
-async def test_a_send_finds_the_client_gone_and_the_server_tells_how_it_has_left() -> None:
+class Passing:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+behind_middleware_or_not = pytest.mark.parametrize("middleware", [[], [Passing]], ids=["", "behind middleware"])
+
+
+@behind_middleware_or_not
+async def test_a_send_finds_the_client_gone_and_the_server_tells_how_it_has_left(middleware: list[Any]) -> None:
     peer = Peer().say(say("gone"), "what was sent before").leave(4321, "bye")
-    assert await told(peer) == (4321, "bye")
+    assert await told(peer, listening(middleware=middleware)) == (4321, "bye")
 
 
-async def test_a_send_finds_the_client_gone_and_the_server_tells_nothing() -> None:
-    assert await told(Peer().say(say("gone"))) == (1006, "")
+@behind_middleware_or_not
+async def test_a_send_finds_the_client_gone_and_the_server_tells_nothing(middleware: list[Any]) -> None:
+    assert await told(Peer().say(say("gone")), listening(middleware=middleware)) == (1006, "")
+
+
+async def test_a_session_around_this_one_knows_how_the_client_has_left() -> None:
+    class Leaving(Passing):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async def refuse(message: Message) -> None:
+                if message["type"] == "websocket.send":
+                    raise WebSocketDisconnect(4321, "seen before")
+                await send(message)
+
+            await self.app(scope, receive, refuse)
+
+    assert await told(Peer().say(say("x")), listening(middleware=[Leaving])) == (4321, "seen before")
 
 
 async def test_the_end_of_the_application_counts_before_that_of_the_client() -> None:
