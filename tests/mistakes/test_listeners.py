@@ -365,7 +365,7 @@ def test_an_endpoint_that_needs_something_of_a_message(router: WebSocketRouter) 
       HERE.endpoint
          parameter 'message'
       expected: what lives for one message in listeners only: in their handlers, and in what these need
-      remedy: give it scope='connection' or scope='function', or declare a listener: @router.listener(path)
+      remedy: declare a listener: @router.listener(path)
     """,
 )
 def test_an_endpoint_that_asks_for_the_message(router: WebSocketRouter) -> None:
