@@ -129,6 +129,7 @@ class Listening:
             return True
         if self._options.on_invalid == "close":
             return False
+        websocket.asked_about = None  # its traceback has this socket in it
         await websocket.send_text(error_frame(error.code, error.detail))
         return True
 
