@@ -50,7 +50,7 @@ def test_the_server_is_told_of_all_errors_and_the_client_of_some() -> None:
     messages, error = failed(list[int], ["x"] * 1000)
     report = messages.report(error, "[]")
     assert (len(report.errors()), len(report.detail)) == (1000, MAX_ERRORS)
-    assert str(report).startswith("an invalid message: invalid_message\n  : Value should be an integer [int_parsing]")
+    assert str(report).startswith("an invalid message: invalid_message\n  0: Value should be an integer [int_parsing]")
 
 
 def test_an_error_of_the_application_that_is_called_as_one_of_pydantics() -> None:

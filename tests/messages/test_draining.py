@@ -77,6 +77,22 @@ async def test_a_message_that_is_handled_is_answered(ahead: dict[str, bool]) -> 
     assert application.log == ["closed", f"{END[0]} {END[1]}".strip()]
 
 
+@pytest.mark.parametrize("read_ahead", [1, 2, 3])
+async def test_what_comes_meanwhile_does_not_disturb_what_is_handled(read_ahead: int) -> None:
+    application, client = Application(cancel_on_disconnect=True, read_ahead=read_ahead), Client()
+    client.say("wait")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.serve, application.router)
+        await application.entered.wait()
+        tasks.start_soon(application.router.drain, LONG)
+        await anyio.wait_all_tasks_blocked()
+        client.say("never handled", "nor this")
+        await anyio.wait_all_tasks_blocked()
+        assert client.closed is None
+        application.go_on.set()
+    assert client.frames == ["wait"] and client.closed == END
+
+
 @read_ahead_or_not
 async def test_what_is_not_handled_in_time_is_cancelled_and_told_of_the_same_end(ahead: dict[str, bool]) -> None:
     application, client = Application(**ahead), Client()

@@ -11,8 +11,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from tests.asgi import Peer
-from tests.messages.talking import talking
-from wsroute import BackgroundTasks, Depends, WebSocket, WebSocketListener, WebSocketRouter, on
+from tests.messages.talking import Client, talking
+from wsroute import BackgroundTasks, Depends, HTTPException, WebSocket, WebSocketListener, WebSocketRouter, on
 
 pytestmark = pytest.mark.anyio
 
@@ -199,6 +199,53 @@ async def test_a_handler_that_fails_while_it_is_cancelled_is_a_bug() -> None:
     assert peer.closed is None
 
 
+async def test_a_message_that_was_read_ahead_is_forgotten_when_a_handler_closes() -> None:
+    router = WebSocketRouter()
+
+    @router.listener("/", cancel_on_disconnect=True)
+    async def listener(message: str, websocket: WebSocket) -> None:
+        await anyio.wait_all_tasks_blocked()  # so that the next one is read
+        await websocket.close(4000)
+
+    client = Client()
+    client.say("x", "read ahead", "not read")
+    await client.serve(router)
+    assert client.closed == (4000, "")
+
+
+async def test_a_message_that_was_read_ahead_is_forgotten_when_a_handler_fails() -> None:
+    router = WebSocketRouter()
+
+    @router.listener("/", cancel_on_disconnect=True)
+    async def listener(message: str) -> None:
+        await anyio.wait_all_tasks_blocked()
+        raise HTTPException(400, "no")
+
+    client = Client()
+    client.say("x", "read ahead", "not read")
+    await client.serve(router)
+    assert client.closed == (1008, "no")
+
+
+async def test_whoever_ends_the_connection_a_handler_is_cancelled_then() -> None:
+    router = WebSocketRouter()
+    client = Client()
+    closed = []
+
+    @router.listener("/", cancel_on_disconnect=True, read_ahead=3)
+    async def listener(message: str, websocket: WebSocket) -> None:
+        client.say("on its way already")
+        await websocket.close(4000)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            closed.append(message)
+
+    client.say("x")
+    await client.serve(router)
+    assert client.closed == (4000, "") and closed == ["x"]
+
+
 # Streams
 
 
@@ -301,3 +348,22 @@ async def test_a_stream_may_close_the_connection_itself() -> None:
     peer = Peer()
     await peer.serve(router)
     assert peer.frames == ["1"] and peer.closed == (4000, "enough")
+
+
+async def test_whoever_ends_the_connection_a_stream_is_cancelled_then() -> None:
+    router = WebSocketRouter()
+    client = Client()
+    closed = []
+
+    @router.stream("/")
+    async def stream(websocket: WebSocket) -> AsyncIterator[int]:
+        yield 1
+        client.say("on its way already")
+        await websocket.close(4000)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            closed.append(True)
+
+    await client.serve(router)
+    assert client.closed == (4000, "") and closed == [True]

@@ -60,28 +60,34 @@ class Listening:
     ) -> None:
         """Hold the conversation of one connection, until one of the two has ended it."""
         async with accepted(websocket, on_disconnect), running(tasks):
-            if not self._options.cancel_on_disconnect:
+            if self._options.cancel_on_disconnect:
+                await self._listen_while_reading(websocket, handlers, on_connect)
+                return
+            if on_connect is not None:
+                await on_connect()
+            await self._listen(websocket, websocket.receive, handlers)
+
+    async def _listen_while_reading(
+        self, websocket: Socket, handlers: Sequence[_Handle], on_connect: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        to_listener, from_reader = anyio.create_memory_object_stream[Message](self._options.read_ahead - 1)
+
+        async def receive() -> Message:
+            websocket.is_handling = False
+            if websocket.is_draining:
+                return await websocket.receive()
+            frame = await from_reader.receive()
+            websocket.is_handling = True
+            return frame
+
+        websocket.is_handling = True
+        # The reader, which may have a message that nobody takes any more, is gone when they are closed.
+        with to_listener, from_reader:
+            async with EndpointTasks() as reading:
+                reading.start_soon(_read_ahead, websocket, to_listener, reading.cancel_scope)
                 if on_connect is not None:
                     await on_connect()
-                await self._listen(websocket, websocket.receive, handlers)
-                return
-            async with EndpointTasks() as reading:
-                to_listener, from_reader = anyio.create_memory_object_stream[Message](self._options.read_ahead - 1)
-
-                async def receive() -> Message:
-                    websocket.is_handling = False
-                    if websocket.is_draining:
-                        return await websocket.receive()
-                    frame = await from_reader.receive()
-                    websocket.is_handling = True
-                    return frame
-
-                websocket.is_handling = True
-                with to_listener, from_reader:
-                    reading.start_soon(_read_ahead, websocket, to_listener, reading.cancel_scope)
-                    if on_connect is not None:
-                        await on_connect()
-                    await self._listen(websocket, receive, handlers)
+                await self._listen(websocket, receive, handlers)
 
     async def _listen(self, websocket: Socket, receive: _Receive, handlers: Sequence[_Handle]) -> None:
         decoder, options = self._decoder, self._options
@@ -176,9 +182,9 @@ async def _in_time(receive: _Receive, limit: float) -> Message:
 
 async def _read_ahead(websocket: Socket, to_listener: ObjectSendStream[Message], listener: CancelScope) -> None:
     """Read messages while others are handled, to see whether the peer leaves."""
-    while not websocket.ended:
+    while not websocket.is_draining:  # after that, what is handled is handled to its end, and nothing more
         frame = await websocket.receive()
-        if frame["type"] == "websocket.disconnect":
+        if websocket.ended:  # which the application may have done as well
             listener.cancel()
             return
         await to_listener.send(frame)

@@ -43,6 +43,5 @@ class Streaming:
 
 async def _discard(websocket: Socket, stream: CancelScope) -> None:
     while not websocket.ended:
-        frame = await websocket.receive()
-        if frame["type"] == "websocket.disconnect":
-            stream.cancel()
+        await websocket.receive()
+    stream.cancel()
