@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from threading import current_thread, main_thread
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio
@@ -13,6 +10,18 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from tests.asgi import Peer
+from tests.messages.forms import (
+    CONTEXTS,
+    FORMS,
+    async_generator,
+    context_manager,
+    coroutine,
+    generator,
+    listening,
+    log,
+    noted,
+    of_message,
+)
 from tests.messages.talking import Client, Say, say, talk, talking
 from wsroute import (
     Depends,
@@ -24,9 +33,6 @@ from wsroute import (
     Query,
     Security,
     SecurityScopes,
-    SwallowedExceptionError,
-    WebSocket,
-    WebSocketDisconnect,
     WebSocketListener,
     WebSocketRouter,
     on,
@@ -34,104 +40,10 @@ from wsroute import (
 
 pytestmark = pytest.mark.anyio
 
-log: list[str] = []
-
 
 @pytest.fixture(autouse=True)
 def nothing_has_happened() -> None:
     log.clear()
-
-
-@contextmanager
-def noted(name: str) -> Iterator[str]:
-    log.append(f"{name} opened")
-    try:
-        yield name
-    except BaseException as error:
-        log.append(f"{name} closed: {type(error).__name__ if isinstance(error, Exception) else 'cancelled'}")
-        raise
-    log.append(f"{name} closed")
-
-
-async def coroutine() -> str:
-    log.append("coroutine")
-    return "coroutine"
-
-
-def function() -> str:
-    assert current_thread() is not main_thread()
-    log.append("function")
-    return "function"
-
-
-async def async_generator() -> AsyncIterator[str]:
-    with noted("async generator") as name:
-        yield name
-
-
-def generator() -> Iterator[str]:
-    assert current_thread() is not main_thread()
-    with noted("generator") as name:
-        yield name
-
-
-@asynccontextmanager
-async def async_context_manager() -> AsyncIterator[str]:
-    with noted("async context manager") as name:
-        yield name
-
-
-@contextmanager
-def context_manager() -> Iterator[str]:
-    with noted("context manager") as name:
-        yield name
-
-
-class Class:
-    def __init__(self) -> None:
-        log.append("class")
-
-    def __str__(self) -> str:
-        return "class"
-
-
-@dataclass
-class Dataclass:
-    message: Annotated[Say, Payload()]
-
-    def __str__(self) -> str:
-        return f"dataclass of {self.message.text}"
-
-
-class Called:
-    def __call__(self) -> str:
-        return "callable"
-
-    async def method(self) -> str:
-        return "method"
-
-
-CONTEXTS: list[Any] = [async_generator, generator, async_context_manager, context_manager]
-FORMS: list[Any] = [coroutine, function, *CONTEXTS, Class, Dataclass, Called(), Called().method]
-
-
-def listening(*needs: Any, does: Callable[[], Any] = lambda: None, **options: Any) -> WebSocketRouter:
-    """A listener with parameters, which it answers with."""
-    router = WebSocketRouter()
-
-    async def listener(message: Say, one: Any = None, two: Any = None, three: Any = None) -> str:
-        log.append(f"handler {message.text}")
-        does()
-        await checkpoint()
-        return f"{message.text}: {', '.join(str(value) for value in (one, two, three) if value is not None)}"
-
-    listener.__annotations__.update(zip(("one", "two", "three"), needs, strict=False))
-    router.listener("/", **options)(listener)
-    return router
-
-
-def of_message(dependency: Any, **how: Any) -> Any:
-    return Annotated[Any, Depends(dependency, scope="message", **how)]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: getattr(form, "__name__", "callable"))
@@ -359,177 +271,3 @@ async def test_a_provider_by_name_is_overridden() -> None:
         router.dependency_overrides[key] = lambda: "override"
         assert (await talk(router, say("a"))).frames == ["override"]
         router.dependency_overrides.clear()
-
-
-# What goes wrong
-
-
-class Problem(Exception):
-    """A bug of the application."""
-
-
-async def fails_to_open() -> AsyncIterator[None]:
-    raise Problem
-    yield
-
-
-async def fails_to_close() -> AsyncIterator[None]:
-    yield
-    raise Problem
-
-
-def fail() -> None:
-    raise Problem
-
-
-@pytest.mark.parametrize(
-    ("broken", "closed"),
-    [(fails_to_open, "async generator closed: Problem"), (fails_to_close, "async generator closed: Problem")],
-)
-async def test_nothing_is_sent_if_a_dependency_fails(broken: Any, closed: str) -> None:
-    peer = Peer().say(say("a"), say("never read"))
-    with pytest.raises(Problem):
-        await peer.serve(listening(of_message(async_generator), of_message(broken)))
-    assert peer.frames == [] and peer.closed == (1011, "Internal Server Error")
-    assert log[-1] == closed and "handler never read" not in log
-
-
-async def test_the_connection_goes_on_if_an_exception_handler_takes_it() -> None:
-    def take(websocket: WebSocket, exc: Exception) -> None:
-        log.append("handled")
-
-    async def sometimes(message: Annotated[Say, Payload()]) -> AsyncIterator[str]:
-        if message.text == "open":
-            raise Problem
-        yield "fine"
-        if message.text == "close":
-            raise Problem
-
-    router = WebSocketRouter(exception_handlers={Problem: take})
-    router.include_router(listening(of_message(async_generator), of_message(sometimes)))
-    peer = await talk(router, say("open"), say("close"), say("a"))
-    assert peer.frames == ["a: async generator, fine"] and peer.closed is None
-    assert log == [
-        *("async generator opened", "async generator closed: Problem", "handled"),
-        *("async generator opened", "handler close", "async generator closed: Problem", "handled"),
-        *("async generator opened", "handler a", "async generator closed"),
-    ]
-
-
-@pytest.mark.parametrize("form", CONTEXTS)
-async def test_they_see_what_the_handler_raises_and_are_closed_before_it_is_handled(form: Any) -> None:
-    router = WebSocketRouter(exception_handlers={Problem: lambda websocket, exc: log.append("handled")})
-    router.include_router(listening(of_message(form), does=fail))
-    peer = await talk(router, say("a"))
-    name = form.__name__.replace("_", " ")
-    assert log == [f"{name} opened", "handler a", f"{name} closed: Problem", "handled"]
-    assert peer.frames == [] and peer.closed is None
-
-
-async def swallows() -> AsyncIterator[None]:
-    try:
-        yield
-    except Problem:
-        pass
-
-
-async def test_one_that_swallows_an_exception_is_an_error() -> None:
-    peer = Peer().say(say("a"))
-    with pytest.raises(SwallowedExceptionError, match="listener"):
-        await peer.serve(listening(of_message(async_generator), of_message(swallows), does=fail))
-    assert log[-1] == "async generator closed: SwallowedExceptionError"
-    assert peer.frames == [] and peer.closed == (1011, "Internal Server Error")
-
-
-async def test_one_that_swallows_a_disconnect_is_none_and_nothing_is_sent() -> None:
-    async def careless() -> AsyncIterator[None]:
-        try:
-            yield
-        except WebSocketDisconnect:
-            log.append("swallowed")
-
-    def leave() -> None:
-        raise WebSocketDisconnect(1001)
-
-    peer = await talk(listening(of_message(careless), does=leave), say("a"), say("b"))
-    assert peer.frames == [] and peer.closed is None
-    assert log == ["handler a", "swallowed", "handler b", "swallowed"]
-
-
-async def test_one_may_put_another_exception_in_its_place() -> None:
-    async def translates() -> AsyncIterator[None]:
-        try:
-            yield
-        except Problem as error:
-            raise HTTPException(409, "conflict") from error
-
-    peer = await talk(listening(of_message(translates), does=fail), say("a"), leave=False)
-    assert peer.frames == [] and peer.closed == (1008, "conflict")
-
-
-async def test_one_that_closes_the_socket_has_refused_the_message() -> None:
-    async def refuse(websocket: WebSocket, message: Annotated[Say, Payload()]) -> None:
-        if message.text == "bad":
-            await websocket.close(4000, "no")
-
-    router = listening(of_message(async_generator), of_message(refuse), of_message(generator))
-    peer = await talk(router, say("a"), say("bad"), say("never read"), leave=False)
-    assert len(peer.frames) == 1 and peer.closed == (4000, "no")
-    assert log[-2:] == ["async generator opened", "async generator closed"]
-
-
-@pytest.mark.parametrize("where", ["opening", "handling", "closing"])
-async def test_a_cancellation_closes_what_is_open_in_peace(where: str) -> None:
-    waiting = anyio.Event()
-
-    async def wait(here: str) -> None:
-        if here == where:
-            waiting.set()
-            await anyio.sleep_forever()
-
-    async def outer() -> AsyncIterator[None]:
-        with noted("outer"):
-            try:
-                yield
-            finally:
-                await checkpoint()
-                log.append("outer closed in peace")
-
-    async def inner() -> AsyncIterator[None]:
-        await wait("opening")
-        with noted("inner"):
-            yield
-        if where == "closing":
-            waiting.set()
-            await checkpoint()
-            log.append("inner closed in peace")
-
-    router = WebSocketRouter()
-
-    @router.listener("/")
-    async def listener(
-        message: Say,
-        outer: Annotated[None, Depends(outer, scope="message")],
-        inner: Annotated[None, Depends(inner, scope="message")],
-    ) -> str:
-        await wait("handling")
-        return "reply"
-
-    peer = Peer().say(say("a"))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(peer.serve, router)
-        await waiting.wait()
-        tasks.cancel_scope.cancel()
-    assert peer.frames == [] and peer.closed == (1001, "")
-    expected: Sequence[str] = {
-        "opening": ["outer opened", "outer closed in peace", "outer closed: cancelled"],
-        "handling": [
-            *("outer opened", "inner opened", "inner closed: cancelled"),
-            *("outer closed in peace", "outer closed: cancelled"),
-        ],
-        "closing": [
-            *("outer opened", "inner opened", "inner closed", "inner closed in peace"),
-            *("outer closed in peace", "outer closed"),
-        ],
-    }[where]
-    assert log == expected

@@ -18,6 +18,9 @@ from wsroute import (
     BackgroundTasks,
     Depends,
     HTTPException,
+    Inject,
+    Injects,
+    Path,
     ReplyError,
     WebSocket,
     WebSocketDisconnect,
@@ -140,6 +143,31 @@ async def test_it_can_ask_for_anything_that_is_made_for_this_call() -> None:
     router = listening(Saving)
     await Peer("/?room=7").leave(1000, "bye").serve(router)
     assert log == ["bye session 7", "closed", "background"]
+
+
+async def test_a_marker_says_more_than_a_name() -> None:
+    got: list[tuple[Any, str]] = []
+
+    class Marked(Listener):
+        dependencies = {"reason": Inject(lambda: "provided")}
+
+        async def on_disconnect(  # type: ignore[override]  # as above
+            self, code: Annotated[str, Path()], reason: Annotated[str, Injects()]
+        ) -> None:
+            got.append((code, reason))
+
+    class Unmarked(Listener):
+        dependencies = {"reason": Inject(lambda: "provided")}
+
+        async def on_disconnect(self, code: int, reason: str) -> None:
+            got.append((code, reason))
+
+    router = WebSocketRouter()
+    router.websocket("/marked/{code}")(Marked)
+    router.websocket("/{code}")(Unmarked)
+    await talk(router, target="/marked/seven")
+    await talk(router, target="/seven")
+    assert got == [("seven", "provided"), (1000, "")]
 
 
 async def test_what_it_returns_is_an_error_and_is_not_sent() -> None:

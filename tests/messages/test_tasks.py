@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
 
 import anyio
 import pytest
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import checkpoint
 
 from tests.asgi import Peer
 from tests.messages.talking import Said, Say, said, say, talk, talking
 from wsroute import (
-    BackgroundTasks,
     Depends,
     InvalidParameterError,
     WebSocket,
@@ -207,86 +204,3 @@ def test_on_disconnect_gets_no_task_group() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         WebSocketRouter().websocket("/")(Room)
     assert "on_disconnect asks for a TaskGroup, and the connection's tasks have ended with it" in str(caught.value)
-
-
-# Background tasks
-
-
-@pytest.fixture
-def log() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def in_the_background(log: list[str]) -> WebSocketRouter:
-    """A listener whose messages have background tasks."""
-    router = WebSocketRouter()
-
-    async def session() -> AsyncIterator[None]:
-        yield
-        log.append("closed")
-
-    async def task(text: str) -> None:
-        await checkpoint()
-        log.append(f"background {text}")
-
-    @router.listener("/")
-    async def listener(
-        message: Say,
-        websocket: WebSocket,
-        tasks: BackgroundTasks,
-        session: Annotated[None, Depends(session, scope="message")],
-    ) -> Said:
-        tasks.add_task(task, message.text)
-        if message.text == "left":
-            websocket.scope["leave"](OSError("gone"))
-        if message.text == "fails":
-            raise LookupError
-        return Said(text=message.text)
-
-    return router
-
-
-async def test_background_tasks_of_a_message_run_after_its_reply(
-    in_the_background: WebSocketRouter, log: list[str]
-) -> None:
-    peer = Peer().say(say("a"), say("b")).leave()
-    send = peer.send
-
-    async def noting(message: dict[str, str]) -> None:
-        log.append(message["type"].removeprefix("websocket."))
-        await send(message)
-
-    peer.send = noting  # type: ignore[assignment, method-assign]  # to see when a reply is sent
-    await peer.serve(in_the_background)
-    assert log == ["accept", *["closed", "send", "background a"], *["closed", "send", "background b"]]
-
-
-async def test_they_run_if_the_client_has_left_before_the_reply(
-    in_the_background: WebSocketRouter, log: list[str]
-) -> None:
-    peer = Peer().say(say("left"))
-    peer.scope["leave"] = peer.fail
-    await peer.serve(in_the_background)
-    assert log == ["closed", "background left"]
-
-
-async def test_they_do_not_run_if_the_handler_fails(in_the_background: WebSocketRouter, log: list[str]) -> None:
-    with pytest.raises(LookupError):
-        await talk(in_the_background, say("fails"))
-    assert log == []
-
-
-async def test_a_background_task_that_fails_is_a_failure_of_its_message(log: list[str]) -> None:
-    router = WebSocketRouter(exception_handlers={LookupError: lambda websocket, exc: log.append("handled")})
-
-    async def fail() -> None:
-        raise LookupError
-
-    @router.listener("/")
-    async def listener(message: Say, tasks: BackgroundTasks) -> Said:
-        tasks.add_task(fail)
-        return Said(text=message.text)
-
-    assert (await talk(router, say("a"), say("b"))).frames == [said("a"), said("b")]
-    assert log == ["handled", "handled"]
