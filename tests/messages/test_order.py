@@ -243,6 +243,13 @@ async def test_there_may_be_no_limit() -> None:
     assert (await talk(echo(max_message_size=float("inf")), "x" * 1_000_000)).frames == ["1000000"]
 
 
+@pytest.mark.parametrize(("kind", "frame"), [(str, b"x" * 65_537), (bytes, "€" * 21_846)], ids=["binary", "text"])
+async def test_a_frame_of_the_wrong_kind_may_have_no_more(kind: Any, frame: Any) -> None:
+    peer = await talk(echo(kind), frame[:-1], frame, leave=False)
+    assert [errors_of(told)[0] for told in peer.frames] == ["wrong_frame"]
+    assert peer.closed == (1009, "Message too big")
+
+
 async def test_a_message_that_is_too_big_is_not_looked_at() -> None:
     peer = await talk(echo(dict[str, Any], max_message_size=10), "x" * 10, "x" * 11)
     assert [errors_of(frame)[0] for frame in peer.frames] == ["invalid_json"]

@@ -64,6 +64,7 @@ class Decoder:
 
     Attributes:
         kind: The key of the data in the ASGI message: `"text"` or `"bytes"`.
+        other_kind: The other one, under which there is data of the wrong kind.
         decode: From the data of a frame to the message.
 
     Raises:
@@ -76,6 +77,7 @@ class Decoder:
         types = [handler.message for handler in handlers]
         raw = {plain for item in types if (plain := unwrap(item)[0]) in (str, bytes)}
         self.kind: Literal["text", "bytes"] = "bytes" if bytes in raw else "text"
+        self.other_kind: Literal["text", "bytes"] = "text" if bytes in raw else "bytes"
         self._tags = tags(handlers, conversation.discriminator)
         self._discriminator = conversation.discriminator
         self._by_class = {

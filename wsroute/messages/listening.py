@@ -104,7 +104,9 @@ class Listening:
                 return
             if bucket is not None and not await _is_in_rate(websocket, bucket):
                 continue
-            if data is not None and len(data) > self._small:
+            if data is None:
+                self._check_size(frame.get(decoder.other_kind) or "")
+            elif len(data) > self._small:
                 self._check_size(data)
             try:
                 if data is None:
