@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import UUID4, Field, HttpUrl, TypeAdapter, ValidationError
 
 from tests.messages.talking import Client, talking
 from wsroute import AnnotationError, WebSocketRouter
@@ -56,6 +58,36 @@ def test_the_server_is_told_of_all_errors_and_the_client_of_some() -> None:
 def test_an_error_of_the_application_that_is_called_as_one_of_pydantics() -> None:
     assert text_of("greater_than", {"gt": 5}) == "Value should be greater than 5"
     assert text_of("greater_than", {}) == text_of("what nobody knows", {"gt": 5}) == "Value is not valid"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "frame", "text"),
+    [
+        (Annotated[int, Field(gt=3)], "1", "Value should be greater than 3"),
+        (Annotated[float, Field(ge=3.5)], "1", "Value should be 3.5 or greater"),
+        (Annotated[Decimal, Field(lt=3)], "9", "Value should be less than 3"),
+        (Annotated[date, Field(le=date(2020, 1, 1))], '"2030-01-01"', "Value should be 2020-01-01 or less"),
+        (Annotated[int, Field(multiple_of=3)], "1", "Value should be a multiple of 3"),
+        (Annotated[Decimal, Field(max_digits=2)], '"1.23"', "Number of digits should be 2 or less"),
+        (Annotated[Decimal, Field(decimal_places=1)], '"1.23"', "Number of decimal places should be 1 or less"),
+        (Annotated[list[int], Field(min_length=3)], "[]", "Number of items should be 3 or more"),
+        (Annotated[dict[str, int], Field(max_length=0)], '{"a":1}', "Number of items should be 0 or less"),
+        (Annotated[str, Field(min_length=3)], '""', "Length of the string should be 3 or more"),
+        (Annotated[str, Field(max_length=1)], '"ab"', "Length of the string should be 1 or less"),
+        (Annotated[str, Field(pattern="^x{2}$")], '"ab"', "String should match the pattern ^x{2}$"),
+        (Annotated[bytes, Field(max_length=1)], '"ab"', "Number of bytes should be 1 or less"),
+        (Literal["a", "b"], '"c"', "Value should be 'a' or 'b'"),
+        (HttpUrl, '"ftp://a"', "Scheme of the URL should be 'http' or 'https'"),
+        (UUID4, '"123e4567-e89b-12d3-a456-426614174000"', "Value should be a UUID of version 4"),
+    ],
+    ids=repr,
+)
+def test_a_text_says_what_was_declared(annotation: Any, frame: str, text: str) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_json(frame)
+    [detail] = InvalidMessages(adapter, frozenset()).report(caught.value, frame).detail
+    assert detail["msg"].startswith(text)
 
 
 @pytest.mark.parametrize("kind", TEXTS)

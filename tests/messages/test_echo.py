@@ -57,6 +57,12 @@ def assert_nothing(value: Any) -> Any:
     return value
 
 
+def refuse_as_pydantic_would(value: Any) -> Any:
+    if CANARY in repr(value):
+        raise PydanticCustomError("greater_than", "more than {gt}, please", {"gt": repr(value)})
+    return value
+
+
 class Colour(StrEnum):
     RED = "red"
     BLUE = "blue"
@@ -121,6 +127,7 @@ class Thing(BaseModel):
     true: bool = True
     refused: Annotated[Any, BeforeValidator(refuse)] = None
     refused_in_a_way: Annotated[Any, BeforeValidator(refuse_in_a_way)] = None
+    refused_as_pydantic_would: Annotated[Any, BeforeValidator(refuse_as_pydantic_would)] = None
     asserted: Annotated[Any, BeforeValidator(assert_nothing)] = None
 
     @field_validator("true", mode="before")

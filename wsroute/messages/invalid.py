@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import PydanticKnownError, from_json
 
 from wsroute.exceptions import WebSocketPayloadValidationError
 from wsroute.messages.texts import text_of
@@ -48,7 +48,7 @@ class InvalidMessages:
         detail = [
             {
                 "loc": list(self._declared(found["loc"], message)),
-                "msg": text_of(found["type"], found.get("ctx", {})),
+                "msg": _text_of(found),
                 "type": found["type"],
             }
             for found in errors[:MAX_ERRORS]
@@ -107,6 +107,24 @@ def error_frame(code: str, detail: Sequence[Mapping[str, Any]]) -> str:
         detail: What is wrong where.
     """
     return json.dumps({"type": "error", "code": code, "detail": detail}, separators=(",", ":"))
+
+
+def _text_of(found: Any) -> str:
+    context = found.get("ctx", {})
+    return text_of(found["type"], context if _is_of_pydantic(found["type"], found["msg"], context) else {})
+
+
+def _is_of_pydantic(kind: str, message: str, context: Mapping[str, Any]) -> bool:
+    """Whether an error is one of pydantic's own, which knows of the declaration only.
+
+    An application may call its own as it likes, and put what was sent into the context.
+    """
+    if not context or "error" in context:
+        return False
+    try:
+        return PydanticKnownError(kind, dict(context)).message() == message  # type: ignore[arg-type]  # or it raises
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _parsed(data: str | bytes) -> Any:
