@@ -16,6 +16,7 @@ from tests.benchmarks.page import PAGE, fill
 from tests.benchmarks.report import markdown
 from tests.benchmarks.results import Measured, Results
 from tests.benchmarks.targets import Target, targets
+from tests.benchmarks.typed.frames import SAY, said
 
 # Larger tables only take longer.
 CELLS = {
@@ -48,7 +49,7 @@ def test_bare_asgi_does_what_is_measured(name: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"values": " 41 tea secret"}, "the reply"),
+        ({"values": " 41 tea secret"}, "the replies"),
         ({"made": ("settings",)}, "what was made"),
         ({"opened": ("transaction", "session")}, "what was opened"),
         ({"values": None}, "accepted"),
@@ -58,6 +59,20 @@ def test_bare_asgi_does_what_is_measured(name: str) -> None:
 def test_the_gate_is_closed_for_an_application_that_does_something_else(wrong: dict[str, str], message: str) -> None:
     with pytest.raises(WrongAnswer, match=message):
         asyncio.run(pass_gate("wsroute", replace(CELLS["connect d"], **wrong)))  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"replies": (said("somebody"),)}, "the replies"),
+        ({"each": ("+session", "-session", "reply", "commit")}, "what was done for the messages"),
+        ({"each": ()}, "what was made"),
+        ({"wrong": SAY}, "a bad message was answered"),
+    ],
+)
+def test_the_gate_looks_at_each_message(wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(WrongAnswer, match=message):
+        asyncio.run(pass_gate("wsroute", replace(CELLS["message typed-generator"], **wrong)))  # type: ignore[arg-type]  # by name
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_each_round() -> None:

@@ -39,6 +39,8 @@ def targets(results: Results) -> Iterator[Target]:
     for name in ("5000 last", "5000 miss"):
         yield from _own(results, ("route", name), ("route", "10 first"), 1.2)
     yield from _to("starlette", results, [("message", name, 0.65) for name in ("receive_text", "iter_text")])
+    typed = [("message", "typed", 0.9), ("message", "typed-two", 1.0), ("message", "typed-generator", 1.3)]
+    yield from _to("starlette", results, typed)
     for name, least in (("c", 7), ("f", 20)):
         cell = results.find("connect", name)
         if cell and (found := cell.ratio("fastapi", "wsroute")):
