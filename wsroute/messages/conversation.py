@@ -69,13 +69,11 @@ def _end_of(websocket: Socket, ending: BaseException | None) -> tuple[int, str]:
     """The code and the reason with which a connection has ended, or is about to."""
     if websocket.end is not None:
         return websocket.end
-    if ending is None:
-        return NORMAL_CLOSURE, ""
-    if not isinstance(ending, Exception):
+    if ending is not None and not isinstance(ending, Exception):
         found = RESTART if websocket.is_cut_off else GOING_AWAY
         return found.code, found.reason
-    exc = essence(ending, ended=websocket.ended)
-    if is_departure(exc, ended=websocket.ended):
+    exc = None if ending is None else essence(ending, ended=websocket.ended)
+    if exc is None or is_departure(exc, ended=websocket.ended):
         # Of another connection, which the application has handed on: this one ends as if it had returned.
         return NORMAL_CLOSURE, ""
     found = ending_of(exc)
