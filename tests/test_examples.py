@@ -11,13 +11,15 @@ from types import ModuleType
 
 import anyio
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import ASGIApp
 
 from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
 from docs.examples.gateway.desk import Journal
 from docs.examples.rooms import messages, people, store
+from tests.frameworks import needs_fastapi
 from tests.test_docs import BLOCK, findable, run
+from wsroute.testing import HandshakeRefused, connect_sync
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,13 +38,14 @@ def readme_up_to(part: str) -> ModuleType:
 
 
 @pytest.fixture
-def first_example() -> TestClient:
+def first_example() -> ASGIApp:
     """The first block of the README, as an application."""
-    return TestClient(readme_up_to("@router.websocket").router)
+    app: ASGIApp = readme_up_to("@router.websocket").router
+    return app
 
 
-def test_the_readmes_first_example_answers_its_client(first_example: TestClient) -> None:
-    with first_example.websocket_connect("/rooms/7?token=secret") as websocket:
+def test_the_readmes_first_example_answers_its_client(first_example: ASGIApp) -> None:
+    with connect_sync(first_example, "/rooms/7?token=secret") as websocket:
         websocket.send_text("Hello")
         assert websocket.receive_text() == "ann@7: Hello"
 
@@ -55,10 +58,10 @@ def test_the_readmes_first_example_answers_its_client(first_example: TestClient)
     ],
 )
 def test_the_readmes_first_example_refuses_who_does_not_fit(
-    first_example: TestClient, url: str, status: int, told: object
+    first_example: ASGIApp, url: str, status: int, told: object
 ) -> None:
-    with pytest.raises(WebSocketDenialResponse) as refusal:
-        first_example.websocket_connect(url).__enter__()
+    with pytest.raises(HandshakeRefused) as refusal, connect_sync(first_example, url):
+        raise AssertionError("accepted")
 
     detail = refusal.value.json()["detail"]
     assert refusal.value.status_code == status
@@ -68,9 +71,9 @@ def test_the_readmes_first_example_refuses_who_does_not_fit(
 def test_the_readmes_listener_answers_as_the_readme_says() -> None:
     readme = (ROOT / "README.md").read_text()
     said = re.findall(r"^- `(\{.+\})` is answered with\s+`(\{.+\})`", readme, flags=re.MULTILINE)
-    client = TestClient(readme_up_to("@router.listener").router)
+    app = readme_up_to("@router.listener").router
 
-    with client.websocket_connect("/rooms/7/notes?token=secret") as websocket:
+    with connect_sync(app, "/rooms/7/notes?token=secret") as websocket:
         for message, reply in said:
             websocket.send_text(message)
             assert websocket.receive_text() == reply
@@ -78,7 +81,10 @@ def test_the_readmes_listener_answers_as_the_readme_says() -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize(("example", "findings"), [("chat", 9), ("gateway", 13), ("rooms", 15)])
+@pytest.mark.parametrize(
+    ("example", "findings"),
+    [("chat", 9), ("gateway", 13), ("rooms", 15), pytest.param("fastapi_app", 12, marks=needs_fastapi)],
+)
 def test_an_example_passes_its_own_check(example: str, findings: int) -> None:
     command = [sys.executable, "-m", f"docs.examples.{example}", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)

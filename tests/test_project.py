@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.frameworks import WITHOUT_FASTAPI
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 REQUIREMENTS: list[str] = PROJECT["dependencies"] + [line for extra in EXTRAS.values() for line in extra]
+
 
 
 def one_line_commands() -> list[str]:
@@ -36,6 +39,14 @@ def test_ci_checks_each_example_with_the_extra_that_it_says_it_needs(example: st
     assert extra in EXTRAS.keys() - {"dev"}
     lines = (ROOT / ".ci/run").read_text().splitlines()
     assert f"python3 -m venv .venv && {install} -m docs.examples.{example} --check" in lines
+
+
+def test_ci_runs_the_tests_without_fastapi_as_well() -> None:
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+
+    without = lines.index(".venv/bin/pip uninstall -q -y fastapi")
+    assert lines[without + 1] == f"export {WITHOUT_FASTAPI}=1"
+    assert lines[without + 2].startswith(".venv/bin/python -m pytest -q")
 
 
 def test_the_lowest_versions_are_the_bounds_of_the_project() -> None:

@@ -92,7 +92,9 @@ async def test_a_dependency_may_accept_with_a_subprotocol() -> None:
     class Negotiated(Room):
         dependencies = [Depends(negotiate)]
 
-    peer = await talk(mounted(Negotiated), say("a"))
+    peer = Client(scope={"subprotocols": ["chat"]})
+    peer.say(say("a")).leave()
+    await peer.serve(mounted(Negotiated))
     assert peer.accepted and peer.accepted["subprotocol"] == "chat"
     assert peer.frames == ["say a"]
 

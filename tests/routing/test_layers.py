@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
 
+from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
     Depends,

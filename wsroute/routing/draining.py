@@ -6,14 +6,14 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
 import anyio
+from starlette.exceptions import HTTPException
 
-from wsroute.routing.layers import Layer
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.wire.connections import open_connections
 from wsroute.wire.draining import drain
@@ -27,22 +27,29 @@ RETRY_AFTER = 1
 EVERY_APPLICATION: Any = object()
 
 
-async def drain_below(layer: Layer, deadline: float, app: Any) -> None:
-    """End all connections of the routes below a level.
+def refuse_all(routes: Iterable[APIWebSocketRoute]) -> None:
+    """Refuse all further connections of some routes, with 503."""
+    error = HTTPException(503, headers={"Retry-After": str(RETRY_AFTER)})
+    for route in routes:
+        route.refuse(error)
+
+
+async def drain_routes(is_meant: Callable[[APIWebSocketRoute], bool], deadline: float, app: Any) -> None:
+    """End all connections of some routes.
 
     Args:
-        layer: The level: that of a router.
+        is_meant: Whether a route is one of them.
         deadline: How long, in seconds, they may take.
         app: The application whose connections are meant, or `EVERY_APPLICATION`; `None` is one, too: a router that is
             served alone.
     """
 
-    def is_meant(websocket: Socket) -> bool:
+    def is_one(websocket: Socket) -> bool:
         route = websocket.scope.get("route")
-        is_below = isinstance(route, APIWebSocketRoute) and route.is_below(layer)
-        return is_below and (app is EVERY_APPLICATION or websocket.scope.get("app") is app)
+        is_of_route = isinstance(route, APIWebSocketRoute) and is_meant(route)
+        return is_of_route and (app is EVERY_APPLICATION or websocket.scope.get("app") is app)
 
-    await drain(open_connections(is_meant), deadline)
+    await drain(open_connections(is_one), deadline)
 
 
 @asynccontextmanager
