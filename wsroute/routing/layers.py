@@ -215,7 +215,7 @@ def read_options(declared: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _check_settings(reject: object, provider: object, **times: float | None) -> None:
     for name, seconds in times.items():
-        if seconds is not None and not seconds > 0:
+        if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
             raise RouterError(f"{name}={seconds!r} is no time. It is a number of seconds above 0.")
     if reject not in (None, *get_args(Reject)):
         known = ", ".join(repr(name) for name in get_args(Reject))

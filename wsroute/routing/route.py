@@ -21,7 +21,7 @@ from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
-from wsroute.exceptions import EndpointError, Location
+from wsroute.exceptions import AnnotationError, EndpointError, Location
 from wsroute.routing.applications import BelowApplications, dependencies_of
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.index import decided_by_path_regex
@@ -233,7 +233,10 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._analyse((), (), None, final=False)
         except Undecided:
             return
-        self._codec = codec_of(tree.conversation)
+        try:
+            self._codec = codec_of(tree.conversation)
+        except AnnotationError:
+            return  # a model may name what is defined later
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
 
