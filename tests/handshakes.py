@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
 from wsroute import APIWebSocketRoute
+from wsroute.testing import Peer
 
 EMPTY: Any = inspect.Parameter.empty
 Endpoint = Callable[..., Awaitable[None]]

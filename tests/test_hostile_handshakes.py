@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, Json
 from starlette.responses import Response
 
-from tests.asgi import Peer
 from tests.server import IMPLEMENTATIONS, LONG, Records, Server, WebSocketImplementation, tolerant
 from wsroute import Cookie, Depends, Header, HTTPConnection, Query, Request, WebSocket, WebSocketRouter
+from wsroute.testing import Peer
 
 RawHeaders = list[tuple[bytes, bytes]]
 

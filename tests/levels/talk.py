@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 
 
 async def connect(app: ASGIApp, target: str = "/", **options: Any) -> Peer:

@@ -12,7 +12,6 @@ from starlette.middleware import Middleware
 from starlette.routing import Match, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI, fastapi
 from tests.levels.talk import connect, refusal, reply
 from wsroute import (
@@ -30,6 +29,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import anyio
 import pytest
 
-from tests.asgi import Peer
 from tests.levels.talk import connect, refusal, reply
 from wsroute import (
     APIWebSocketRoute,
@@ -32,6 +31,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

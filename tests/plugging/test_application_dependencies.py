@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from tests.asgi import Peer
 from wsroute import (
     APIWebSocketRoute,
     Depends,
@@ -21,6 +20,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer
 
 pytest.importorskip("fastapi")
 

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI, fastapi
 from wsroute import (
     APIWebSocketRoute,
@@ -29,7 +28,7 @@ from wsroute import (
     WebSocketRequestValidationError,
     WebSocketRouter,
 )
-from wsroute.testing import connect_sync, lifespan_sync
+from wsroute.testing import Peer, connect_sync, lifespan_sync
 
 pytestmark = pytest.mark.anyio
 

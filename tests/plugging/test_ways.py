@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import NoMatchFound
 
-from tests.asgi import Denial, Peer
 from tests.frameworks import HAS_FASTAPI, FastAPI, fastapi, needs_fastapi
 from tests.plugging.kinds import EXPECTED, GATEWAYS, KINDS, Trouble, get_value, note_application, plug
 from tests.plugging.ways import ALONE, WAYS, Plugged, Way, mounted_in_an_included_router, running
 from wsroute import WebSocket
+from wsroute.testing import Denial, Peer
 
 pytestmark = pytest.mark.anyio
 

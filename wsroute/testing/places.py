@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import linecache
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
@@ -59,6 +59,18 @@ def open_dependencies(coroutine: object) -> list[str]:
             if isinstance(value, Exits):
                 found += value.still_open()
     return found
+
+
+def whereabouts(coroutine: object, *, tasks: Sequence[str] = ()) -> list[str]:
+    """What a test is told of an application that does not go on.
+
+    Args:
+        coroutine: The application's.
+        tasks: What there is to say of the tasks that it has started.
+    """
+    place, names = place_of(coroutine), open_dependencies(coroutine)
+    waits = f"the application waits in {place}" if place else "the application has not begun"
+    return [waits, *tasks, *([f"open dependencies: {', '.join(names)}"] if names else [])]
 
 
 def frames_of(coroutine: object) -> Iterator[FrameType]:
