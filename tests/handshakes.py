@@ -38,9 +38,7 @@ def endpoint_asking_for(
 
 def handshake(app: ASGIApp, target: str = "/", headers: Headers = ()) -> Peer:
     """Runs an application on one handshake, to its end."""
-    peer = Peer(target, headers=headers)
-    anyio.run(peer.serve, app)
-    return peer
+    return anyio.run(Peer(target, headers=headers).serve, app)
 
 
 def value_of(
