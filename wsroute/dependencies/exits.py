@@ -231,12 +231,18 @@ class Items:
 
 
 class EndpointTasks:
-    """The task group of an endpoint: its tasks end with the endpoint, and a single failure is raised as itself."""
+    """The task group of an endpoint: its tasks end with the endpoint, and a single failure is raised as itself.
+
+    Args:
+        group: The task group, which has not begun. Default: a new one.
+    """
 
     __slots__ = ("_group",)
 
+    def __init__(self, group: TaskGroup | None = None) -> None:
+        self._group = anyio.create_task_group() if group is None else group
+
     async def __aenter__(self) -> TaskGroup:
-        self._group = anyio.create_task_group()
         return await self._group.__aenter__()
 
     async def __aexit__(

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from starlette.exceptions import HTTPException
@@ -134,16 +134,3 @@ def _read(item: Any, location: Location) -> ConnectionLimit:
 def _invalid(problem: str, expected: str) -> InvalidParameterError:
     remedy = "write ConnectionLimit(5, key=current_user_id)"
     return InvalidParameterError(Location(), problem=problem, expected=expected, remedy=remedy)
-
-
-def refusing(error: HTTPException) -> Callable[[Any], Any]:
-    """What refuses a connection with an error.
-
-    Args:
-        error: The error.
-    """
-
-    async def refuse(websocket: Any) -> NoReturn:
-        raise error
-
-    return refuse
