@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from tests.testing.test_places import wait
-from wsroute import APIWebSocketRoute, Depends, HTTPException, WebSocket
+from wsroute import APIWebSocketRoute, HTTPException, WebSocket
 from wsroute.testing import Close, DeadlinePassed, IllegalMessage, Peer, fake_clock
 
 pytestmark = pytest.mark.anyio
@@ -213,11 +213,7 @@ async def test_what_the_application_raises_is_raised() -> None:
         await Peer().serve(APIWebSocketRoute("/", failing))
 
 
-async def open_session() -> AsyncIterator[None]:
-    yield
-
-
-async def endless(websocket: WebSocket, session: Annotated[None, Depends(open_session)]) -> None:
+async def endless(websocket: WebSocket) -> None:
     await websocket.accept()
     await wait()
 
@@ -231,7 +227,6 @@ async def test_an_application_that_does_not_end_is_cancelled_and_shown() -> None
     assert place.startswith("  the application waits in wait at tests/testing/test_places.py:")
     assert source == "      await anyio.sleep_forever()"
     assert rest == [
-        "  open dependencies: open_session",
         "  transcript of /?room=7",
         "    client      sends 'Hello'",
         "    application accepts",
@@ -239,17 +234,19 @@ async def test_an_application_that_does_not_end_is_cancelled_and_shown() -> None
     ]
 
 
-async def test_its_time_is_that_of_the_wall() -> None:
+async def test_its_time_is_that_of_the_event_loop() -> None:
     async def sleeping(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(ACCEPT)
         await anyio.sleep(1000)
 
-    peer = Peer()
     async with fake_clock() as clock, anyio.create_task_group() as tasks:
-        tasks.start_soon(peer.serve, sleeping)
-        await anyio.wait_all_tasks_blocked()
-        await clock.advance(1001)
-    assert peer.sent == [ACCEPT]
+
+        async def advance() -> None:
+            await anyio.wait_all_tasks_blocked()
+            await clock.advance(999)
+
+        tasks.start_soon(advance)
+        with pytest.raises(DeadlinePassed, match=r"the application did not end within 999 s\n"):
+            await Peer().serve(sleeping, within=999)
 
 
 async def test_the_application_runs_in_the_task_of_the_caller() -> None:
@@ -275,7 +272,6 @@ async def test_the_application_runs_in_the_task_of_the_caller() -> None:
 async def test_no_task_is_left_of_what_has_ended() -> None:
     before = {task.id for task in anyio.get_running_tasks()}
     await Peer().serve(Sending(ACCEPT))
-    await anyio.wait_all_tasks_blocked()
     assert {task.id for task in anyio.get_running_tasks()} == before
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Scope
 from wsroute.testing.backends import Bell, current_backend
 from wsroute.testing.client import DEADLINE
 from wsroute.testing.errors import DeadlinePassed
-from wsroute.testing.places import whereabouts
+from wsroute.testing.places import place_of_exception
 from wsroute.testing.transcript import Transcript
 from wsroute.testing.wire import Close, Denial, Frame, Wire
 
@@ -107,7 +107,8 @@ class Peer:
 
         Args:
             app: Any ASGI application.
-            within: The seconds after which it has to be done, of real time. Default 2.
+            within: The seconds after which it has to be done, by the clock of the event loop, which `fake_clock` puts
+                forward. Default 2.
 
         Returns:
             The peer itself.
@@ -117,24 +118,15 @@ class Peer:
             IllegalMessage: It sent what may not be sent, even if it has caught that.
             Exception: What it raised.
         """
-        backend = current_backend()
-        whole = anyio.CancelScope()
-        known: list[str] = []
-
-        async def watch() -> None:
-            if not await backend.bell().wait(within):
-                known.extend(whereabouts(call))
-                whole.cancel()
-
-        call = app(self.scope, self.receive, self.send)
-        stop_watching = backend.spawn(watch)
-        try:
-            with whole:
-                await call
-        finally:
-            stop_watching()
-        if known:
-            raise DeadlinePassed(f"the application did not end within {within:g} s", *known, str(self.transcript))
+        waits: list[str] = []
+        with anyio.move_on_after(within) as limit:
+            try:
+                await app(self.scope, self.receive, self.send)
+            except anyio.get_cancelled_exc_class() as cancellation:
+                waits = [f"the application waits in {place_of_exception(cancellation)}"]
+                raise
+        if limit.cancelled_caught:
+            raise DeadlinePassed(f"the application did not end within {within:g} s", *waits, str(self.transcript))
         if self._wire.violation is not None:
             raise self._wire.violation
         return self
