@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
 from wsroute import APIWebSocketRoute
+from wsroute.testing import Peer
 
 EMPTY: Any = inspect.Parameter.empty
 Endpoint = Callable[..., Awaitable[None]]
@@ -38,9 +38,7 @@ def endpoint_asking_for(
 
 def handshake(app: ASGIApp, target: str = "/", headers: Headers = ()) -> Peer:
     """Runs an application on one handshake, to its end."""
-    peer = Peer(target, headers=headers)
-    anyio.run(peer.serve, app)
-    return peer
+    return anyio.run(Peer(target, headers=headers).serve, app)
 
 
 def value_of(

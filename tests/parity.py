@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 from typing_extensions import TypeAliasType
 
-from tests.asgi import Peer
 from tests.handshakes import EMPTY, endpoint_asking_for, handshake
 from wsroute import APIWebSocketRoute
+from wsroute.testing import Peer
 
 T = TypeVar("T")
 AS_JSON = Json()  # type: ignore[type-arg]  # an alias for type checkers, a class that is called at run time

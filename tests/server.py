@@ -1,4 +1,4 @@
-"""A real server in a thread, and clients that look at what comes over the wire."""
+"""A real server, and clients that look at what comes over the wire."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import base64
 import logging
 import os
 import socket
-import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pytest
-import uvicorn
 from starlette.types import ASGIApp
 from websockets.sync.client import ClientConnection, connect
+
+from wsroute.testing import LiveServer
 
 WebSocketImplementation = Literal["websockets-sansio", "websockets", "wsproto"]
 IMPLEMENTATIONS: tuple[WebSocketImplementation, ...] = ("websockets-sansio", "websockets", "wsproto")
@@ -59,8 +59,8 @@ class Records(logging.Handler):
                 logger.setLevel(level)
 
 
-class Server(uvicorn.Server):
-    """An uvicorn that runs in a thread of its own, on a port of loopback that was free.
+class Server(LiveServer):
+    """The kit's server, with clients and its log at hand, and without the lifespan if nothing else is said.
 
     Args:
         app: The ASGI application.
@@ -72,45 +72,32 @@ class Server(uvicorn.Server):
     def __init__(
         self, app: ASGIApp, ws: WebSocketImplementation, *, send_buffer: int | None = None, **options: Any
     ) -> None:
-        config = uvicorn.Config(app, ws=ws, log_config=None, **{"interface": "asgi3", "lifespan": "off", **options})
+        super().__init__(app, ws=ws, **{"lifespan": "off", **options})
+        self.records = Records("uvicorn.error", "wsroute")
+        self._send_buffer = send_buffer
+
+    def __enter__(self) -> Self:
         with warnings.catch_warnings():
             # uvicorn and websockets deprecate this implementation, which people still run.
             warnings.filterwarnings("ignore", r"websockets\.legacy is deprecated", DeprecationWarning)
             warnings.filterwarnings("ignore", r"The `websockets` implementation is deprecated", Warning)
-            config.load()
-        super().__init__(config)
-        self.records = Records("uvicorn.error", "wsroute")
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        if send_buffer is not None:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        self._thread = threading.Thread(target=self._run, name=f"uvicorn {ws}", daemon=True)
-        self._started = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        port: int = self._listener.getsockname()[1]
-        return port
+            super().__enter__()
+        if self._send_buffer is not None:
+            for listener in self._asyncio.sockets:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
+        return self
 
     @contextmanager
     def running(self) -> Iterator[Server]:
-        """Serve while the context is open."""
-        with self.records.attached():
-            self._thread.start()
-            assert self._started.wait(LONG), "the server did not start"
+        """Serve while the context is open, and keep what is logged."""
+        with self.records.attached(), self:
             self.records.take()
-            try:
-                yield self
-            finally:
-                self.should_exit = True
-                self._thread.join(LONG)
-                assert not self._thread.is_alive(), "the server did not stop"
+            yield self
 
     def connect(self, target: str, **options: Any) -> ClientConnection:
         """A client's connection; a refusal raises `websockets.exceptions.InvalidStatus`."""
         options = {"proxy": None, "compression": None, "open_timeout": LONG, "close_timeout": LONG, **options}
-        connection: ClientConnection = connect(f"ws://127.0.0.1:{self.port}{target}", **options)
+        connection: ClientConnection = connect(self.url(target), **options)
         return connection
 
     def connect_raw(
@@ -136,18 +123,15 @@ class Server(uvicorn.Server):
 
     def settled(self) -> list[logging.LogRecord]:
         """What was logged since the last call, once no connection's application runs any more."""
-        assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(LONG)
+        asyncio.run_coroutine_threadsafe(self._settle(), self._asyncio.get_loop()).result(LONG)
         return self.records.take()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._loop = asyncio.get_running_loop()
-        self._started.set()
+    @property
+    def _asyncio(self) -> asyncio.Server:
+        """What accepts the connections; uvicorn makes it of the one listener that it is given."""
+        [server] = self.uvicorn.servers
+        return server
 
     async def _settle(self) -> None:
-        while self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks)
-
-    def _run(self) -> None:
-        self.run(sockets=[self._listener])
+        while tasks := self.uvicorn.server_state.tasks:
+            await asyncio.wait(tasks)

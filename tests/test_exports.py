@@ -104,7 +104,7 @@ def test_the_names_of_the_kit_are_complete_and_sorted() -> None:
     assert wsroute.testing.__all__ == sorted(public - modules)
 
 
-@pytest.mark.parametrize("name", ["connect", "lifespan", "override", "LiveServer"])
+@pytest.mark.parametrize("name", ["connect", "lifespan", "override", "LiveServer", "Peer"])
 def test_every_argument_of_the_kit_is_explained(name: str) -> None:
     assert unexplained(getattr(wsroute.testing, name)) == []
 

@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message
 
 import wsroute
-from tests.asgi import Peer
 from tests.handshakes import Headers, endpoint_asking_for, faults, handshake
 from wsroute import APIWebSocketRoute, InvalidParameterError, MisplacedMarkerError, WebSocketRouter
+from wsroute.testing import Peer
 
 pytest.importorskip("fastapi")
 

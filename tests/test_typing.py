@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.asgi import Peer
 from wsroute import (
     AllowAny,
     APIWebSocketRoute,
@@ -46,6 +45,7 @@ from wsroute import (
 )
 from wsroute.dependencies.plan import Plan
 from wsroute.routing.handler import WebSocketHandler
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

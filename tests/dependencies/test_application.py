@@ -14,10 +14,10 @@ from anyio.lowlevel import checkpoint
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
 from wsroute import APIWebSocketRoute, Depends, LifespanError, Request, WebSocket, WebSocketGateway, WebSocketRouter
 from wsroute.dependencies.analysis import get_dependant
 from wsroute.dependencies.application import STATE, ApplicationValues, app_value, values_of
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

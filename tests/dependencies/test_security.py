@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import pytest
 from starlette.requests import Request
 
-from tests.asgi import Peer
 from tests.handshakes import handshake
 from wsroute import APIWebSocketRoute, Depends, HTTPConnection, HTTPException, Security, SecurityScopes
+from wsroute.testing import Peer
 
 SEEN: list[list[str]] = []
 

@@ -10,8 +10,8 @@ import anyio
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.asgi import Peer
 from wsroute import BaseInterceptor, BasePermission, Depends, HTTPException, WebSocket
+from wsroute.testing import Peer
 
 #: What has a part before the rest of a connection and one after it.
 AROUND = ("middleware", "interceptor", "dependency")

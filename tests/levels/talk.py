@@ -1,36 +1,36 @@
-"""Connections in process, and what was said on them."""
+"""What an application answers with, which is JSON."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import pytest
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
-
-
-async def connect(app: ASGIApp, target: str = "/", **options: Any) -> Peer:
-    """One connection, to its end.
-
-    Args:
-        app: The application.
-        target, options: As for `Peer`.
-    """
-    peer = Peer(target, **options)
-    await peer.serve(app)
-    return peer
+from wsroute.testing import HandshakeRefused, connect
 
 
 async def reply(app: ASGIApp, target: str = "/", **options: Any) -> Any:
-    """The one frame that the application sends, which is JSON."""
-    peer = await connect(app, target, **options)
-    assert len(peer.frames) == 1, peer.sent
-    return json.loads(peer.frames[0])
+    """The one frame that the application sends before it ends the connection.
+
+    Args:
+        app: The application.
+        target, options: As for `connect`.
+    """
+    async with connect(app, target, **options) as ws:
+        [frame] = [frame async for frame in ws]
+    return json.loads(frame)
 
 
 async def refusal(app: ASGIApp, target: str = "/", **options: Any) -> tuple[int, Any]:
-    """Status and detail of the refusal."""
-    peer = await connect(app, target, **options)
-    assert peer.denial is not None, peer.sent
-    return peer.denial.status, peer.denial.json()["detail"]
+    """Status and detail of the refusal.
+
+    Args:
+        app: The application.
+        target, options: As for `connect`.
+    """
+    with pytest.raises(HandshakeRefused) as refused:
+        async with connect(app, target, **options):
+            pass
+    return refused.value.status_code, refused.value.json()["detail"]

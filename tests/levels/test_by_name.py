@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, Field, InstanceOf, ValidationErr
 
 from tests.frameworks import FastAPI, fastapi
 from tests.handshakes import handshake
-from tests.levels.talk import connect, refusal, reply
+from tests.levels.talk import refusal, reply
 from wsroute import (
     APIWebSocketRoute,
     BaseInterceptor,
@@ -35,6 +35,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 if TYPE_CHECKING:
     from collections import OrderedDict as OnlyForTypeCheckers
@@ -492,7 +493,7 @@ async def test_a_function_lived_one_is_closed_before_the_connection_and_a_connec
     async def handler(socket: WebSocket, short: str, long: str) -> None:
         await socket.accept()
 
-    await connect(WebSocketGateway(handler=handler))
+    await Peer().serve(WebSocketGateway(handler=handler))
     assert app_log == ["short closes: CONNECTED", "long closes: DISCONNECTED"]
 
 
@@ -511,7 +512,7 @@ async def test_a_provider_sees_the_exception_of_the_endpoint() -> None:
         raise ValueError(word)
 
     with pytest.raises(ValueError, match="watched") as raised:
-        await connect(WebSocketGateway(handler=handler))
+        await Peer().serve(WebSocketGateway(handler=handler))
     assert seen == [raised.value]
 
 
@@ -593,7 +594,7 @@ async def test_a_value_that_is_not_what_was_asked_for_is_an_error_of_the_applica
     route = APIWebSocketRoute("/", endpoint, dependencies={"value": lambda: value})
     assert called == []
     with pytest.raises((ValidationError, ZeroDivisionError)):
-        await connect(route)
+        await Peer().serve(route)
 
 
 async def test_nothing_of_a_bad_value_is_told_to_the_client() -> None:
@@ -754,9 +755,9 @@ async def test_overrides_reach_permissions_interceptors_and_constructors() -> No
 
     router = WebSocketRouter(routes=[WebSocketGateway(handler=View)])
     router.dependency_overrides["word"] = saying("override")
-    await connect(router)
+    await Peer().serve(router)
     router.dependency_overrides.clear()
-    await connect(router)
+    await Peer().serve(router)
     assert seen == ["override"] * 3 + ["original"] * 3
 
 

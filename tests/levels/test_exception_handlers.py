@@ -17,7 +17,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
@@ -34,6 +33,7 @@ from wsroute import (
     WebSocketRouter,
 )
 from wsroute.routing.layers import Reject
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,6 @@ import anyio
 import pytest
 from starlette.middleware import Middleware
 
-from tests.asgi import Peer
 from tests.levels.recording import Fault, Problem, Recorder, RecordingMiddleware
 from wsroute import (
     APIWebSocketRoute,
@@ -27,6 +26,7 @@ from wsroute import (
     WebSocketException,
     WebSocketRouter,
 )
+from wsroute.testing import Peer
 from wsroute.wire.socket import StateError
 
 pytestmark = pytest.mark.anyio

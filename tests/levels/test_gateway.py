@@ -12,9 +12,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Match, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI, fastapi
-from tests.levels.talk import connect, refusal, reply
+from tests.levels.talk import refusal, reply
 from wsroute import (
     AllowAny,
     APIWebSocketRoute,
@@ -30,6 +29,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -258,7 +258,7 @@ async def test_a_view_is_served(place: Callable[[WebSocketGateway], ASGIApp]) ->
 @pytest.mark.parametrize("place", PLACES)
 async def test_another_path_is_not_served(place: Callable[[WebSocketGateway], ASGIApp]) -> None:
     for target in ("/ws", "/ws/", "/ws/5/", "/ws/5/6", "/"):
-        peer = await connect(place(gateway()), target)
+        peer = await Peer(target).serve(place(gateway()))
         assert peer.accepted is None
 
 
@@ -311,7 +311,7 @@ async def test_fastapis_include_router_refuses_every_connection(handler: Any, re
         await peer.serve(app)
     assert peer.denial is not None
     assert peer.denial.status == 500
-    assert (await connect(app, f"{prefix}/ws/rooms/5/chat")).accepted is None
+    assert (await Peer(f"{prefix}/ws/rooms/5/chat").serve(app)).accepted is None
 
 
 async def test_calling_a_handler_is_an_error() -> None:
@@ -485,7 +485,7 @@ async def test_middleware_of_a_gateway_may_answer_itself() -> None:
             await receive()
             await send({"type": "websocket.close", "code": 4000, "reason": "no"})
 
-    peer = await connect(WebSocketGateway(handler=get_nothing, middleware=[Refusing]))
+    peer = await Peer().serve(WebSocketGateway(handler=get_nothing, middleware=[Refusing]))
     assert peer.closed == (4000, "no")
 
 
@@ -532,7 +532,7 @@ async def test_middleware_and_handlers_without_a_signature_are_taken_as_they_are
         middleware=[Middleware(Unsigned())],
         exception_handlers={ValueError: Raising()},
     )
-    assert (await connect(app)).closed == (4000, "['tag']")
+    assert (await Peer().serve(app)).closed == (4000, "['tag']")
 
 
 async def test_a_gateway_can_be_added_to_a_router_that_exists() -> None:

@@ -12,8 +12,7 @@ from typing import Annotated, Any
 import anyio
 import pytest
 
-from tests.asgi import Peer
-from tests.levels.talk import connect, refusal, reply
+from tests.levels.talk import refusal, reply
 from wsroute import (
     APIWebSocketRoute,
     BaseInterceptor,
@@ -32,6 +31,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ async def test_they_run_around_the_endpoint_and_each_other_outermost_level_first
     outer.include_router(inner, interceptors=[noting("inclusion", log)])
     names = ["router", "inclusion", "inner", "gateway", "view", "handler 1", "handler 2"]
     for _ in range(2):
-        await connect(outer)
+        await Peer().serve(outer)
         assert log == [*(f"{name} begins" for name in names), "endpoint", *(f"{name} ends" for name in names[::-1])]
         log.clear()
 
@@ -148,7 +148,7 @@ async def test_what_it_raises_itself_ends_the_connection() -> None:
             raise HTTPException(429, "slow down", {"retry-after": "3"})
 
     log: list[str] = []
-    peer = await connect(around(noting("outer", log), Refusing, noting("inner", log)))
+    peer = await Peer().serve(around(noting("outer", log), Refusing, noting("inner", log)))
     assert peer.denial is not None
     assert (peer.denial.status, peer.denial.header("retry-after")) == (429, ["3"])
     assert log == ["outer begins", "outer ends"]
@@ -173,7 +173,7 @@ async def test_what_it_does_afterwards_comes_after_the_close_and_cannot_send() -
             with pytest.raises(WebSocketDisconnect):
                 await socket.send_text("too late")
 
-    peer = await connect(around(Late))
+    peer = await Peer().serve(around(Late))
     assert peer.closed == (1000, "")
     assert peer.frames == []
 
@@ -195,7 +195,7 @@ async def test_without_call_next_an_accepted_connection_is_closed() -> None:
             await socket.accept()
             await socket.send_text("closed for today")
 
-    peer = await connect(around(Serving))
+    peer = await Peer().serve(around(Serving))
     assert peer.frames == ["closed for today"]
     assert peer.closed == (1000, "")
 
@@ -213,7 +213,7 @@ async def test_without_call_next_the_end_comes_before_what_it_needs_closes() -> 
         ) -> None:
             await socket.accept()
 
-    await connect(around(Stopping))
+    await Peer().serve(around(Stopping))
     assert log == ["DISCONNECTED"]
 
 
@@ -325,7 +325,7 @@ async def test_an_interceptor_that_swallows_keeps_nothing_alive() -> None:
 
     gc.disable()
     try:
-        await connect(around(Swallowing, endpoint=failing))
+        await Peer().serve(around(Swallowing, endpoint=failing))
         assert alive[0]() is None
     finally:
         gc.enable()
@@ -378,7 +378,7 @@ async def test_a_task_group_of_its_own_may_run_beside_the_rest() -> None:
             log.append("tick")
             await anyio.sleep_forever()
 
-    peer = await connect(around(Beside, endpoint=accept))
+    peer = await Peer().serve(around(Beside, endpoint=accept))
     assert peer.closed == (1000, "")
     assert log[-1] == "done"
 
@@ -404,7 +404,7 @@ async def test_a_timeout_around_the_rest_ends_it() -> None:
         finally:
             log.append("endpoint ends")
 
-    peer = await connect(around(limited, endpoint=endpoint))
+    peer = await Peer().serve(around(limited, endpoint=endpoint))
     assert peer.closed == (4008, "too long")
     assert log == ["endpoint ends", "cancelled"]
 
@@ -456,7 +456,7 @@ async def test_closing_first_means_that_nothing_further_runs(calls: bool) -> Non
     async def dependency() -> None:
         log.append("dependency")
 
-    peer = await connect(
+    peer = await Peer().serve(
         around(noting("outer", log), Closing, noting("inner", log), dependencies=[Depends(dependency)])
     )
     assert peer.closed == (4000, "closed")
@@ -481,7 +481,7 @@ async def test_the_first_two_parameters_get_socket_and_call_next_under_any_names
             log.append(request.method)
             await handler()
 
-    assert (await connect(around(Odd, AsRequest))).accepted
+    assert (await Peer().serve(around(Odd, AsRequest))).accepted
     assert log[1] == "GET"
 
 
@@ -511,7 +511,7 @@ async def test_further_parameters_are_injected_and_shared_with_the_endpoint() ->
         log.append(f"endpoint {session}")
 
     route = around(Needing, endpoint=endpoint, path="/{number}", dependencies={"named": lambda: "named"})
-    await connect(route, "/7?limit=2")
+    await Peer("/7?limit=2").serve(route)
     assert log == ["open", "session 7 2 named", "endpoint session", "after", "close"]
 
 
@@ -545,7 +545,7 @@ async def test_what_only_an_inner_one_needs_is_resolved_inside_of_the_outer_one(
         ) -> None:
             await call_next()
 
-    await connect(around(noting("outer", log), Inner))
+    await Peer().serve(around(noting("outer", log), Inner))
     assert log == ["outer begins", "open", "close", "outer ends"]
 
 
@@ -568,7 +568,7 @@ async def test_anything_with_the_method_is_an_interceptor() -> None:
         log.append("bare")
         await call_next()
 
-    await connect(around(Static, Static(), OfClass, OfClass(), SimpleNamespace(intercept=bare)))
+    await Peer().serve(around(Static, Static(), OfClass, OfClass(), SimpleNamespace(intercept=bare)))
     assert log == ["static"] * 2 + ["of class"] * 2 + ["bare"]
 
 
@@ -587,8 +587,8 @@ async def test_a_class_is_made_once_for_each_place_and_route() -> None:
     router.websocket("/b", interceptors=[Counting])(accept)
     assert made == []
     for _ in range(2):
-        await connect(router, "/a")
-        await connect(router, "/b")
+        await Peer("/a").serve(router)
+        await Peer("/b").serve(router)
     assert len(made) == 3
 
 
@@ -629,7 +629,7 @@ async def test_edits_of_the_scope_are_seen_by_interceptors_and_permissions_furth
     def change(scope: Any) -> None:
         scope["query_string"] = b"limit=2"
 
-    await connect(around(Reading, before(change), Reading(), permissions=[Permission]), "/?limit=1")
+    await Peer("/?limit=1").serve(around(Reading, before(change), Reading(), permissions=[Permission]))
     assert seen == [1, 2, 2]
 
 
@@ -660,7 +660,7 @@ async def test_it_may_send_and_receive_itself() -> None:
     async def endpoint(socket: WebSocket) -> None:
         log.append("endpoint")
 
-    peer = await connect(around(Refusing, endpoint=endpoint))
+    peer = await Peer().serve(around(Refusing, endpoint=endpoint))
     assert peer.closed == (4000, "by hand")
     assert log == ["websocket.connect"]
 
@@ -668,7 +668,7 @@ async def test_it_may_send_and_receive_itself() -> None:
 async def test_both_forms_run_in_the_order_of_the_levels() -> None:
     log: list[str] = []
     route = around(before(lambda scope: log.append("1")), noting("2", log), before(lambda scope: log.append("3"))())
-    await connect(route)
+    await Peer().serve(route)
     assert log == ["1", "2 begins", "3", "2 ends"]
 
 
@@ -680,7 +680,7 @@ async def test_other_names_or_an_order_of_their_own_are_the_wrapping_form() -> N
             log.append("wrapping")
             await receive()
 
-    assert (await connect(around(Wrapping))).accepted
+    assert (await Peer().serve(around(Wrapping))).accepted
     assert log == ["wrapping"]
 
 

@@ -13,7 +13,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI
 from tests.levels.recording import Recorder
 from tests.levels.story import story
@@ -30,6 +29,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

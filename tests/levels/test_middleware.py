@@ -18,7 +18,6 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.levels.recording import Problem
 from wsroute import (
     APIWebSocketRoute,
@@ -32,6 +31,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

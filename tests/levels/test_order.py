@@ -16,11 +16,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI
 from tests.levels.recording import AROUND, LEVELS, Fault, Recorder
 from tests.levels.story import story
 from wsroute import WebSocket, WebSocketGateway, WebSocketRouter, WebSocketView, websocket
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.levels.talk import connect, reply
+from tests.levels.talk import reply
 from tests.mistakes.said import says
 from wsroute import InvalidPathError, WebSocket, WebSocketGateway, WebSocketRouter, WebSocketView, websocket
 from wsroute.routing.paths import join, without_spaces
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +101,7 @@ async def test_prefixes_of_routers_come_before(
     target = (
         path.replace("{version:int}", "1").replace("{seat:int}", "2").replace("{tenant}", "t").replace("{room}", "r")
     )
-    assert (await connect(outer, target)).accepted
+    assert (await Peer(target).serve(outer)).accepted
 
 
 #: Pieces of paths: slashes in any number, names, parameters.
@@ -125,15 +126,15 @@ def test_joining_does_not_depend_on_the_order_of_joining(parts: list[list[str]])
 
 async def test_a_slash_at_the_end_is_another_path_as_everywhere_in_starlette() -> None:
     app = mounted("/ws/", "/a/")
-    assert (await connect(app, "/ws/a")).accepted
-    assert (await connect(app, "/ws/a/")).accepted is None
+    assert (await Peer("/ws/a").serve(app)).accepted
+    assert (await Peer("/ws/a/").serve(app)).accepted is None
 
 
 async def test_a_router_keeps_what_stands_in_a_path_of_its_own() -> None:
     router = WebSocketRouter("/api")
     router.websocket("/slash/")(tell)
-    assert (await connect(router, "/api/slash/")).accepted
-    assert (await connect(router, "/api/slash")).accepted is None
+    assert (await Peer("/api/slash/").serve(router)).accepted
+    assert (await Peer("/api/slash").serve(router)).accepted is None
 
 
 # --- Parameters ------------------------------------------------------------------------------------------------------
@@ -166,8 +167,8 @@ async def test_a_parameter_with_a_space_is_converted() -> None:
 
     app = WebSocketGateway("/{name: str}", handler=handler)
     assert await reply(app, "/ada/36") == [36, {"name": "ada", "age": 36}]
-    assert (await connect(app, "/ada/x")).accepted is None
-    assert (await connect(app, "/ada/%7Bage:%20int%7D")).accepted is None
+    assert (await Peer("/ada/x").serve(app)).accepted is None
+    assert (await Peer("/ada/%7Bage:%20int%7D").serve(app)).accepted is None
 
 
 async def test_parameters_of_all_levels_are_injected() -> None:
@@ -201,7 +202,7 @@ def test_from_a_router_the_path_is_whole(gateway: str | None, handler: str, path
 async def test_from_a_router_it_is_served_there_only() -> None:
     app = mounted("/ws/{room}", "/ws/{room}", is_from_router=True)
     assert await reply(app, "/ws/5") == {"room": "5"}
-    assert (await connect(app, "/ws/5/ws/5")).accepted is None
+    assert (await Peer("/ws/5/ws/5").serve(app)).accepted is None
 
 
 def test_from_a_router_the_path_of_a_view_is_left_out_too() -> None:

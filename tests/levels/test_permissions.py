@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from tests.frameworks import FastAPI
 from tests.handshakes import handshake
-from tests.levels.talk import connect, refusal, reply
+from tests.levels.talk import refusal, reply
 from wsroute import (
     AllowAny,
     APIWebSocketRoute,
@@ -37,6 +37,7 @@ from wsroute import (
     websocket,
 )
 from wsroute.dependencies.rules import Rule
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +80,7 @@ def answering(name: str, answer: Any, asked: list[str], *, sync: bool = False) -
 )
 async def test_an_answer_is_whether_it_is_true(answer: Any, passes: bool, sync: bool) -> None:
     asked: list[str] = []
-    peer = await connect(guarded(answering("P", answer, asked, sync=sync)))
+    peer = await Peer().serve(guarded(answering("P", answer, asked, sync=sync)))
     assert bool(peer.accepted) is passes
     assert asked == ["P"]
 
@@ -103,7 +104,7 @@ async def test_a_message_may_belong_to_the_instance() -> None:
 
 
 async def test_where_no_response_can_be_sent_the_close_says_it() -> None:
-    peer = await connect(guarded(answering("P", False, [])), denials=False)
+    peer = await Peer(denials=False).serve(guarded(answering("P", False, [])))
     assert peer.closed == (1008, "P says no")
 
 
@@ -115,13 +116,13 @@ async def test_all_have_to_pass_and_the_first_that_denies_is_the_last_that_is_as
 
 
 async def test_allow_any_and_deny_all() -> None:
-    assert (await connect(guarded(AllowAny))).accepted
-    assert (await connect(guarded(AllowAny()))).accepted
+    assert (await Peer().serve(guarded(AllowAny))).accepted
+    assert (await Peer().serve(guarded(AllowAny()))).accepted
     assert await refusal(guarded(AllowAny, DenyAll())) == (403, "Forbidden")
 
 
 async def test_an_empty_list_lets_all_pass() -> None:
-    assert (await connect(guarded())).accepted
+    assert (await Peer().serve(guarded())).accepted
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -157,7 +158,7 @@ async def test_a_future_is_no_answer_and_a_negation_of_one_is_none() -> None:
 
     for rule in (answering("P", Future(), []), ~answering("P", Future(), []), answering("P", Future(), []) | AllowAny):
         with pytest.raises(PermissionAnswerError, match=r"returned an awaitable or a generator for an answer"):
-            await connect(guarded(rule))
+            await Peer().serve(guarded(rule))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ async def test_an_http_exception_of_a_permission_is_the_refusal(
         async def has_permission(self, socket: WebSocket, route: Any) -> bool:
             raise raised
 
-    peer = await connect(guarded(Raising))
+    peer = await Peer().serve(guarded(Raising))
     assert peer.denial is not None
     assert (peer.denial.status, peer.denial.json()) == (status, {"detail": detail})
     for name, value in (raised.headers or {}).items():
@@ -186,7 +187,7 @@ async def test_a_close_code_of_a_permission_is_the_refusal() -> None:
         def has_permission(self, socket: WebSocket, route: Any) -> bool:
             raise WebSocketException(4001, "full")
 
-    peer = await connect(guarded(Raising))
+    peer = await Peer().serve(guarded(Raising))
     assert peer.denial is not None
     assert (peer.denial.status, peer.denial.json()) == (403, {"code": 4001, "reason": "full"})
 
@@ -198,7 +199,7 @@ async def test_a_permission_that_fails_lets_nobody_pass() -> None:
 
     for rule in (Failing, ~Failing(), Failing | AllowAny):
         with pytest.raises(ZeroDivisionError):
-            await connect(guarded(rule))
+            await Peer().serve(guarded(rule))
 
 
 async def test_a_permission_that_closes_has_refused_whatever_it_answers() -> None:
@@ -209,7 +210,7 @@ async def test_a_permission_that_closes_has_refused_whatever_it_answers() -> Non
             await socket.close(4000, "closed")
             return True
 
-    peer = await connect(guarded(Closing, answering("after", True, asked)))
+    peer = await Peer().serve(guarded(Closing, answering("after", True, asked)))
     assert peer.closed == (4000, "closed")
     assert asked == []
 
@@ -223,7 +224,7 @@ async def test_after_one_that_closes_no_other_is_asked(permissions: Any) -> None
             await socket.close()
             return True
 
-    await connect(guarded(*permissions(Closing, answering("after", False, asked))))
+    await Peer().serve(guarded(*permissions(Closing, answering("after", False, asked))))
     assert asked == []
 
 
@@ -233,7 +234,7 @@ async def test_a_permission_that_accepts_is_closed_when_the_next_denies() -> Non
             await socket.accept()
             return True
 
-    peer = await connect(guarded(Accepting, DenyAll))
+    peer = await Peer().serve(guarded(Accepting, DenyAll))
     assert peer.accepted
     assert peer.closed == (1008, "Forbidden")
 
@@ -410,7 +411,7 @@ async def test_it_gets_the_socket_and_the_effective_route(wrap: Any) -> None:
     if wrap is not None:
         app = wrap()
         router.attach(app)
-    assert (await connect(app, "/api/ws/7")).accepted
+    assert (await Peer("/api/ws/7").serve(app)).accepted
     assert seen == ["/api/ws/7", {"number": 7}, router.routes[0], router.routes[0]]
 
 
@@ -428,8 +429,8 @@ async def test_it_gets_the_route_also_where_the_scope_does_not_name_it() -> None
         scope["route"] = "another one"
         await route.handle(scope, receive, send)
 
-    assert (await connect(route.app)).accepted
-    assert (await connect(foreign)).accepted
+    assert (await Peer().serve(route.app)).accepted
+    assert (await Peer().serve(foreign)).accepted
     assert seen == [route, route]
 
 
@@ -448,7 +449,7 @@ async def test_the_first_parameter_may_be_a_subclass_of_the_socket_or_a_request(
             seen.append(request.method)
             return True
 
-    assert (await connect(guarded(First, Second))).accepted
+    assert (await Peer().serve(guarded(First, Second))).accepted
     assert seen[1] == "GET"
 
 
@@ -497,7 +498,7 @@ async def test_what_an_expression_needs_is_resolved_before_any_of_it_is_asked() 
             log.append("late")
             return True
 
-    await connect(guarded(answering("early", True, log) | Late))
+    await Peer().serve(guarded(answering("early", True, log) | Late))
     assert log == ["needed", "early"]
 
 
@@ -511,9 +512,9 @@ async def test_what_a_later_permission_needs_is_resolved_after_an_earlier_one_ha
         async def has_permission(self, socket: WebSocket, route: Any, needed: Annotated[None, Depends(needed)]) -> bool:
             return True
 
-    await connect(guarded(answering("early", False, log), Late))
+    await Peer().serve(guarded(answering("early", False, log), Late))
     assert log == ["early"]
-    await connect(guarded(answering("early", True, log), Late))
+    await Peer().serve(guarded(answering("early", True, log), Late))
     assert log == ["early", "early", "needed"]
 
 
@@ -561,7 +562,7 @@ async def test_a_synchronous_one_runs_in_a_worker_thread(sync: bool) -> None:
             threads.append(threading.get_ident())
             return True
 
-    await connect(guarded(Synchronous if sync else Asynchronous))
+    await Peer().serve(guarded(Synchronous if sync else Asynchronous))
     assert (threads != [threading.get_ident()]) is sync
 
 
@@ -574,7 +575,7 @@ async def test_a_synchronous_one_may_reach_back_into_the_event_loop() -> None:
             await anyio.lowlevel.checkpoint()
             return True
 
-    assert (await connect(guarded(Slow))).accepted
+    assert (await Peer().serve(guarded(Slow))).accepted
 
 
 @pytest.mark.parametrize("target", ["/", "/?duck=yes"])
@@ -591,7 +592,7 @@ async def test_anything_with_the_method_is_a_permission(target: str) -> None:
 
     bare = SimpleNamespace(has_permission=lambda socket, route: socket.query_params.get("duck") == "yes")
     for permission in (Duck, Duck(), Static, Static(), OfClass, OfClass(), bare):
-        assert bool((await connect(guarded(permission), target)).accepted) is ("duck" in target), permission
+        assert bool((await Peer(target).serve(guarded(permission))).accepted) is ("duck" in target), permission
 
 
 # --- How often it is made and asked ----------------------------------------------------------------------------------
@@ -623,7 +624,7 @@ async def test_a_class_is_made_once_for_each_route_at_binding() -> None:
     app.check()
     assert len(made) == 2
     for target in ("/a", "/b", "/b"):
-        await connect(app, target)
+        await Peer(target).serve(app)
     assert sorted(permission.asked for permission in made) == [1, 2]
 
 
@@ -642,8 +643,8 @@ async def test_two_applications_on_one_gateway_share_no_instance() -> None:
 
     gateway = WebSocketGateway(handler=handler)
     for app in (WebSocketRouter(routes=[gateway]), WebSocketRouter(routes=[gateway]), gateway):
-        await connect(app)
-        await connect(app)
+        await Peer().serve(app)
+        await Peer().serve(app)
     assert len(made) == 3
 
 
@@ -659,7 +660,7 @@ async def test_the_same_one_at_two_levels_is_asked_once_at_its_first_place() -> 
 async def test_two_instances_of_a_class_are_both_asked() -> None:
     asked: list[str] = []
     cls = answering("P", True, asked)
-    await connect(guarded(cls(), cls(), cls))
+    await Peer().serve(guarded(cls(), cls(), cls))
     assert asked == ["P"] * 3
 
 
@@ -689,7 +690,7 @@ async def test_the_endpoint_is_reached_after_all_have_passed_in_the_order_of_the
     )
     outer = WebSocketRouter(permissions=asking("router"))
     outer.include_router(inner, permissions=asking("inclusion"))
-    await connect(outer)
+    await Peer().serve(outer)
     levels = ("router", "inclusion", "inner", "gateway", "view", "handler")
     assert asked == [*(f"{level} {number}" for level in levels for number in (1, 2)), "endpoint"]
 

@@ -13,7 +13,6 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
 from starlette.middleware import Middleware
 
-from tests.asgi import Peer
 from tests.levels.recording import Problem, Recorder, RecordingMiddleware
 from wsroute import (
     BackgroundTasks,
@@ -25,6 +24,7 @@ from wsroute import (
     WebSocketRouter,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from tests.levels.talk import connect, refusal, reply
+from tests.levels.talk import refusal, reply
 from wsroute import (
     AllowAny,
     BaseInterceptor,
@@ -22,6 +22,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -342,7 +343,7 @@ async def test_its_attributes_are_a_level_between_gateway_and_handler() -> None:
     )
     levels = ("gateway", "view", "handler")
     for number, handled in ((1, "handler"), (2, "view")):
-        await connect(gateway, f"/ws/level/{number}/handle")
+        await Peer(f"/ws/level/{number}/handle").serve(gateway)
         assert log == [
             *(f"{kind} of {level}" for kind in ("interceptor", "permission", "dependency") for level in levels),
             f"handler {number}",
@@ -365,7 +366,7 @@ async def test_attributes_are_inherited_and_overridden_as_in_any_class() -> None
         permissions = [AllowAny]
 
     assert await refusal(WebSocketGateway(handler=StillClosed)) == (403, "Forbidden")
-    assert (await connect(WebSocketGateway(handler=Open))).accepted
+    assert (await Peer().serve(WebSocketGateway(handler=Open))).accepted
 
 
 async def test_nothing_of_one_handler_acts_for_its_siblings() -> None:
@@ -389,11 +390,11 @@ async def test_nothing_of_one_handler_acts_for_its_siblings() -> None:
 
     gateway = WebSocketGateway(handler=Siblings)
     assert await refusal(gateway, "/a") == (403, "Forbidden")
-    await connect(gateway, "/b")
+    await Peer("/b").serve(gateway)
     assert log == ["b"]
     assert await reply(gateway, "/c") == "sent"
     with pytest.raises(ValueError, match="of d"):
-        await connect(gateway, "/d")
+        await Peer("/d").serve(gateway)
 
 
 async def test_one_view_in_two_gateways_is_two_sets_of_routes() -> None:

@@ -11,7 +11,6 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.messages.talking import Said, Say
 from wsroute import (
     BackgroundTasks,
@@ -26,6 +25,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer
 
 #: What happens on the connection of a test, which clears it.
 log: list[str] = []

@@ -11,7 +11,7 @@ import anyio
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Message
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 
 PeerT = TypeVar("PeerT", bound=Peer)
 

@@ -10,9 +10,9 @@ from anyio import get_current_task, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 from starlette.types import Message
 
-from tests.asgi import Peer
 from wsroute import WebSocket, WebSocketListener, WebSocketRouter, on
 from wsroute.messages.ahead import Ahead
+from wsroute.testing import Peer
 from wsroute.wire.socket import Socket
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from typing import Annotated
 import pytest
 from starlette.types import Message
 
-from tests.asgi import Peer
 from wsroute import BackgroundTasks, Depends, WebSocket, WebSocketListener, WebSocketRouter, on
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 router = WebSocketRouter()

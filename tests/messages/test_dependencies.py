@@ -9,7 +9,6 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.asgi import Peer
 from tests.messages.forms import (
     CONTEXTS,
     FORMS,
@@ -37,6 +36,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

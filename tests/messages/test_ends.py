@@ -10,13 +10,13 @@ import pytest
 from anyio.abc import TaskGroup
 from starlette.types import Message
 
-from tests.asgi import Peer
 from tests.messages.endings import does, functional, log, router, serve
 from tests.messages.talking import said, say
 from wsroute import (
     HTTPException,
     WebSocket,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

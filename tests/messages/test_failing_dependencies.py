@@ -9,7 +9,6 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.asgi import Peer
 from tests.messages.forms import (
     CONTEXTS,
     async_generator,
@@ -29,6 +28,7 @@ from wsroute import (
     WebSocketDisconnect,
     WebSocketRouter,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from tests.asgi import Peer
 from tests.messages.talking import Count, Say, errors_of, say, talk
 from wsroute import (
     Depends,
@@ -20,6 +19,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.asgi import Peer
 from tests.messages.talking import Client, talking
 from wsroute import BackgroundTasks, Depends, HTTPException, WebSocket, WebSocketListener, WebSocketRouter, on
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

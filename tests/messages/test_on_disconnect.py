@@ -12,7 +12,6 @@ import pytest
 from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.messages.talking import Say, say, talk
 from wsroute import (
     BackgroundTasks,
@@ -28,6 +27,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

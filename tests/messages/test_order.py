@@ -10,9 +10,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 from starlette.types import Message
 
-from tests.asgi import Peer
 from tests.messages.talking import errors_of, talk, talking
 from wsroute import Depends, WebSocketListener, WebSocketRouter, on
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

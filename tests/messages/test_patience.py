@@ -13,9 +13,9 @@ from anyio.lowlevel import checkpoint
 from starlette.exceptions import WebSocketException
 from starlette.types import Message
 
-from tests.asgi import Peer
 from wsroute import Depends, WebSocketListener, WebSocketRouter, on
 from wsroute.messages.patience import Patience, Receive
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

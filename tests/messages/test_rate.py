@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.asgi import Peer
 from tests.messages.talking import errors_of, talk
 from wsroute import RouterError, WebSocket, WebSocketRouter
 from wsroute.messages import rate
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, field_s
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypeAliasType, TypedDict
 
-from tests.asgi import Peer
 from tests.messages.talking import Said, talk
 from wsroute import InvalidParameterError, ReplyError, WebSocketListener, WebSocketRouter, on
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.asgi import Peer
 from tests.messages.talking import Client, talking
 from wsroute import BackgroundTasks, Depends, WebSocket, WebSocketRouter
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

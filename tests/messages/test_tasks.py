@@ -8,7 +8,6 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup, TaskStatus
 
-from tests.asgi import Peer
 from tests.messages.talking import Said, Say, said, say, talk, talking
 from wsroute import (
     Depends,
@@ -19,6 +18,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.asgi import Peer
 from tests.messages.talking import Client, talking
 from wsroute import WebSocketListener, WebSocketRouter, on
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from tests.asgi import Peer
 from wsroute import (
     APIWebSocketRoute,
     Depends,
@@ -21,6 +20,7 @@ from wsroute import (
     WebSocketRouter,
     on,
 )
+from wsroute.testing import Peer, lifespan_sync
 
 pytest.importorskip("fastapi")
 
@@ -190,7 +190,7 @@ def test_the_application_does_not_start_with_a_later_route_that_cannot_run_them(
     app, router = FastAPI(dependencies=[fastapi.Depends(reads_a_body)]), WebSocketRouter()
     router.attach(app)
     router.add_api_websocket_route("/rooms", endpoint)
-    with pytest.raises(InvalidParameterError), TestClient(app):
+    with pytest.raises(InvalidParameterError), lifespan_sync(app):
         raise AssertionError("started")
 
 

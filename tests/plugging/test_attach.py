@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI, fastapi
 from wsroute import (
     APIWebSocketRoute,
@@ -29,7 +28,7 @@ from wsroute import (
     WebSocketRequestValidationError,
     WebSocketRouter,
 )
-from wsroute.testing import connect_sync, lifespan_sync
+from wsroute.testing import Peer, connect_sync, lifespan_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +161,7 @@ def test_a_router_that_stands_in_the_list_of_routes_stays_there_and_gets_its_lif
     router.attach(app)
     router.attach(app)
     assert app.router.routes == routes
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["router starts"]
 
 
@@ -172,7 +171,7 @@ def test_attaching_adds_nothing_to_an_application_that_has_all_of_it(make: Make)
     router = router_of(lifespan=lifespan_of(calls, "router", None))
     app = make(routes=[router], lifespan=router.lifespan)
     router.attach(app)
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["router starts"]
 
 
@@ -183,7 +182,7 @@ def test_an_application_that_got_another_lifespan_gets_the_routers_anew(make: Ma
     router.attach(app)
     app.router.lifespan_context = lifespan_of(calls, "other", None)
     router.attach(app)
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["other starts", "router starts"]
 
 
@@ -195,7 +194,7 @@ def test_a_router_that_was_removed_from_the_routes_is_put_back(make: Make) -> No
     table = app.router.routes.pop()
     router.attach(app, prefix="/api")
     assert app.router.routes[-1] is table
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["router starts"]
 
 
@@ -272,7 +271,7 @@ def test_a_prefix_that_does_not_fit_is_an_error_and_plugs_nothing_in(make: Make,
 def test_attaching_below_a_prefix_late_is_an_error(make: Make) -> None:
     app, router = make(), router_of()
     router.attach(app)
-    with TestClient(app), pytest.raises(RouterError, match="too late"):
+    with lifespan_sync(app), pytest.raises(RouterError, match="too late"):
         router.attach(app, prefix="/api")
 
 
@@ -309,7 +308,7 @@ def test_what_several_routers_include_lives_once_inside_of_all_of_them(make: Mak
     for router in (first, second):
         router.include_router(shared)
         router.attach(app)
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["first starts", "second starts", "shared starts"]
     assert calls[3:] == ["shared ends", "second ends", "first ends"]
 

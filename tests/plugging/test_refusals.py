@@ -12,7 +12,6 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from tests.asgi import Peer
 from tests.plugging import kinds
 from tests.plugging.kinds import KINDS
 from wsroute import (
@@ -27,6 +26,7 @@ from wsroute import (
     on,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytest.importorskip("fastapi")
 

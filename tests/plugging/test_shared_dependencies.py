@@ -13,7 +13,6 @@ from starlette.requests import HTTPConnection, Request
 from starlette.testclient import TestClient
 
 import wsroute
-from tests.asgi import Peer
 from wsroute import (
     DependencyScopeError,
     WebSocket,
@@ -24,6 +23,7 @@ from wsroute import (
     on,
     websocket,
 )
+from wsroute.testing import Peer
 
 pytest.importorskip("fastapi")
 

@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import NoMatchFound
 
-from tests.asgi import Denial, Peer
 from tests.frameworks import HAS_FASTAPI, FastAPI, fastapi, needs_fastapi
 from tests.plugging.kinds import EXPECTED, GATEWAYS, KINDS, Trouble, get_value, note_application, plug
-from tests.plugging.ways import ALONE, WAYS, Plugged, Way, mounted_in_an_included_router, running
+from tests.plugging.ways import ALONE, WAYS, Plugged, Way, mounted_in_an_included_router
 from wsroute import WebSocket
+from wsroute.testing import Denial, Peer, lifespan
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +43,11 @@ def plugged(framework: str, way: str, kind: str) -> Plugged:
 async def talk(it: Plugged, way: Way, query: str = "", **headers: str) -> Peer:
     """A client that says something in room 7 and leaves."""
     known = {"host": "testserver", "user": "ann", "authorization": "Bearer t", **headers}
-    async with running(it.served) as state:
+    async with lifespan(it.served) as life:
         peer = Peer(
             f"{way.path}/rooms/7{query}",
             headers={name: value for name, value in known.items() if value},
-            scope={"state": {**state, "calls": []}},
+            scope={"state": {**life.state, "calls": []}},
         )
         await peer.say("{}").leave().serve(it.served)
     return peer

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import anyio
 from starlette.routing import Host, Mount
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from tests.frameworks import APIRouter
 from tests.plugging.kinds import Plug
@@ -113,24 +111,3 @@ ALONE: dict[str, Way] = {
     "the router": Way(lambda plug: Plugged(plug.router, None)),
     "the route": Way(lambda plug: Plugged(plug.route, None), keeps_state=False),
 }
-
-
-@asynccontextmanager
-async def running(app: ASGIApp) -> AsyncIterator[dict[str, Any]]:
-    """Run an application's lifespan as a server does, and give its state."""
-    state: dict[str, Any] = {}
-    to_app, of_app = anyio.create_memory_object_stream[Message](2)
-    to_server, of_server = anyio.create_memory_object_stream[Message](2)
-    with to_app, of_app, to_server, of_server:
-        async with anyio.create_task_group() as tasks:
-            scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
-            tasks.start_soon(_served, app, scope, of_app.receive, to_server.send)
-            for phase in ("startup", "shutdown"):
-                await to_app.send({"type": f"lifespan.{phase}"})
-                assert (await of_server.receive())["type"] == f"lifespan.{phase}.complete"
-                if phase == "startup":
-                    yield state
-
-
-async def _served(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    await app(scope, receive, send)

@@ -12,10 +12,9 @@ from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route, WebS
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI
 from wsroute import APIWebSocketRoute, HTTPException, WebSocket, WebSocketRouter
-from wsroute.testing import connect_sync
+from wsroute.testing import Peer, connect_sync
 
 pytestmark = pytest.mark.anyio
 

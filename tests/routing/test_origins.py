@@ -13,7 +13,6 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.asgi import Peer
 from wsroute import (
     APIWebSocketRoute,
     BaseInterceptor,
@@ -30,6 +29,7 @@ from wsroute import (
 from wsroute.exceptions import Location
 from wsroute.routing.layers import Layer, Reject, fold
 from wsroute.routing.origins import Origins, read_allowed_origins
+from wsroute.testing import Peer
 from wsroute.wire.origin import EVERY_ORIGIN, SAME_ORIGIN, AllowedOrigins
 
 LOCATION = Location(chain=("level",))

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI
 from wsroute import APIWebSocketRoute, Depends, HTTPException, WebSocket, WebSocketRouter
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

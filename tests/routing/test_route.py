@@ -15,7 +15,6 @@ from starlette.convertors import IntegerConvertor
 from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound, Router, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
@@ -31,7 +30,7 @@ from wsroute import (
     WebSocketRouter,
 )
 from wsroute.routing.layers import Layer
-from wsroute.testing import connect_sync
+from wsroute.testing import Peer, connect_sync
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from starlette.routing import Match, WebSocketRoute
 from starlette.types import Scope
 
-from tests.asgi import Peer
 from wsroute import (
     APIWebSocketRoute,
     Depends,
@@ -22,6 +21,7 @@ from wsroute import (
     WebSocket,
     WebSocketRouter,
 )
+from wsroute.testing import Peer
 
 pytestmark = pytest.mark.anyio
 

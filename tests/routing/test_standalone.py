@@ -13,9 +13,8 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Scope
 
-from tests.asgi import Peer
 from wsroute import APIWebSocketRoute, InvalidParameterError, RouterError, WebSocket, WebSocketRouter
-from wsroute.testing import connect_sync
+from wsroute.testing import Peer, connect_sync
 
 pytestmark = pytest.mark.anyio
 

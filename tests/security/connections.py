@@ -9,7 +9,7 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 
 Headers = Iterable[tuple[str, str]]
 

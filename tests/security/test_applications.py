@@ -6,7 +6,7 @@ The annotations here are evaluated by Python, not strings, since FastAPI can't f
 from typing import Annotated, Any
 
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.testclient import TestClient
 
 import wsroute
 from wsroute import HTTPException, WebSocket, WebSocketRouter
@@ -22,6 +22,7 @@ from wsroute.security import (
     SecurityScopes,
     Ticket,
 )
+from wsroute.testing import HandshakeRefused, connect_sync, override
 
 pytest.importorskip("fastapi")
 
@@ -39,7 +40,7 @@ SENT: list[tuple[Any, str, dict[str, str]]] = [
 ]
 
 
-def both(scheme: Any) -> TestClient:
+def both(scheme: Any) -> fastapi.FastAPI:
     """An application with an HTTP route and a socket that answer with what the scheme gives."""
     app = fastapi.FastAPI()
     router = WebSocketRouter()
@@ -54,29 +55,34 @@ def both(scheme: Any) -> TestClient:
     app.get("/")(over_http)
     router.websocket("/")(over_socket)
     router.attach(app)
-    return TestClient(app)
+    return app
+
+
+def refusal(app: Any, headers: dict[str, str] | None = None) -> HandshakeRefused:
+    """How a handshake is refused."""
+    with pytest.raises(HandshakeRefused) as caught, connect_sync(app, headers=headers):
+        pass  # pragma: no cover
+    return caught.value
 
 
 @pytest.mark.parametrize(("scheme", "target", "headers"), SENT)
 def test_a_scheme_gives_the_same_in_an_http_route_and_in_a_socket(
     scheme: Any, target: str, headers: dict[str, str]
 ) -> None:
-    client = both(scheme)
-    with client.websocket_connect(target, headers=headers) as websocket:
-        assert websocket.receive_text() == client.get(target, headers=headers).json()
+    app = both(scheme)
+    with connect_sync(app, target, headers=headers) as ws:
+        assert ws.receive_text() == TestClient(app).get(target, headers=headers).json()
 
 
 @pytest.mark.parametrize(
     "scheme", [*(scheme for scheme, _, _ in SENT), BearerSubprotocol(), Ticket(MemoryTicketStore())]
 )
 def test_a_scheme_refuses_in_the_same_way_in_both(scheme: Any) -> None:
-    client = both(scheme)
-    response = client.get("/")
-    with pytest.raises(WebSocketDenialResponse) as refusal, client.websocket_connect("/"):
-        pass  # pragma: no cover
-
-    assert (refusal.value.status_code, refusal.value.json()) == (response.status_code, response.json())
-    assert refusal.value.headers["WWW-Authenticate"] == response.headers["WWW-Authenticate"]
+    app = both(scheme)
+    response = TestClient(app).get("/")
+    refused = refusal(app)
+    assert (refused.status_code, refused.json()) == (response.status_code, response.json())
+    assert refused.headers["WWW-Authenticate"] == response.headers["WWW-Authenticate"]
 
 
 def test_a_ticket_is_redeemed_in_an_http_route() -> None:
@@ -100,7 +106,7 @@ def test_a_ticket_is_redeemed_in_an_http_route() -> None:
 
 
 def test_an_http_route_has_no_subprotocols() -> None:
-    response = both(BearerSubprotocol()).get("/", headers={"Sec-WebSocket-Protocol": "bearer, t"})
+    response = TestClient(both(BearerSubprotocol())).get("/", headers={"Sec-WebSocket-Protocol": "bearer, t"})
     assert response.status_code == 401
 
 
@@ -113,9 +119,8 @@ def test_an_override_takes_the_place_of_a_scheme() -> None:
         await websocket.send_text(token)
 
     router.websocket("/")(endpoint)
-    router.dependency_overrides[scheme] = lambda: "from the test"
-    with TestClient(router).websocket_connect("/") as websocket:
-        assert websocket.receive_text() == "from the test"
+    with override(router, scheme, value="from the test"), connect_sync(router) as ws:
+        assert ws.receive_text() == "from the test"
 
 
 def test_the_scopes_that_are_asked_for_are_those_that_a_refusal_names() -> None:
@@ -128,11 +133,9 @@ def test_the_scopes_that_are_asked_for_are_those_that_a_refusal_names() -> None:
     async def endpoint(user: Annotated[None, wsroute.Security(require, scopes=["users:read"])]) -> None: ...
 
     router.websocket("/")(endpoint)
-    with pytest.raises(WebSocketDenialResponse) as refusal, TestClient(router).websocket_connect("/", headers=BEARER):
-        pass  # pragma: no cover
-
-    assert refusal.value.status_code == 403
-    assert refusal.value.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="users:read"'
+    refused = refusal(router, BEARER)
+    assert refused.status_code == 403
+    assert refused.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="users:read"'
 
 
 def test_after_the_accept_a_refusal_is_a_close() -> None:
@@ -144,8 +147,8 @@ def test_after_the_accept_a_refusal_is_a_close() -> None:
         raise scheme.make_invalid_token_error("The token has expired")
 
     router.websocket("/")(endpoint)
-    with TestClient(router).websocket_connect("/") as websocket:
-        assert websocket.receive() == {"type": "websocket.close", "code": 1008, "reason": "The token has expired"}
+    with connect_sync(router) as ws:
+        ws.expect_close(1008, "The token has expired")
 
 
 def test_an_application_may_still_say_no_in_its_own_words() -> None:
@@ -157,6 +160,4 @@ def test_an_application_may_still_say_no_in_its_own_words() -> None:
     async def endpoint() -> None: ...
 
     router.websocket("/")(endpoint)
-    with pytest.raises(WebSocketDenialResponse) as refusal, TestClient(router).websocket_connect("/", headers=BEARER):
-        pass  # pragma: no cover
-    assert refusal.value.json() == {"detail": "Unknown"}
+    assert refusal(router, BEARER).json() == {"detail": "Unknown"}

@@ -11,11 +11,11 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.asgi import Peer
 from tests.security.connections import Refusal, connection, outcome
 from tests.server import IMPLEMENTATIONS, LONG, Server, tolerant
 from wsroute import APIWebSocketRoute, Depends, HTTPException, InvalidParameterError, WebSocket, WebSocketRouter
 from wsroute.security import BearerSubprotocol
+from wsroute.testing import Peer
 
 UNAUTHORIZED = Refusal(401, "Not authenticated", "Bearer")
 BROKEN = Refusal(

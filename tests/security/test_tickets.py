@@ -18,11 +18,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 
-from tests.asgi import Peer
 from tests.security.connections import Refusal, connection, outcome
 from tests.server import IMPLEMENTATIONS, LONG, Server, tolerant
 from wsroute import APIWebSocketRoute, Depends, InvalidParameterError, WebSocket, WebSocketRouter
 from wsroute.security import Bound, MemoryTicketStore, Ticket, TicketStore
+from wsroute.testing import Peer
 
 MISSING = Refusal(401, "Not authenticated", "Ticket")
 INVALID = Refusal(401, "Invalid ticket", 'Ticket error="invalid_ticket"')

@@ -7,13 +7,17 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import anyio
+import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wsroute import Depends, WebSocket, WebSocketRouter
-from wsroute.testing import DeadlinePassed, LifespanFailed, connect, lifespan
+from wsroute.testing import DeadlinePassed, LifespanFailed, Peer, connect, lifespan
 from wsroute.testing.lifespans import state_of
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +58,51 @@ async def open_pool() -> AsyncIterator[list[str]]:
     pool = ["open"]
     yield pool
     pool[0] = "closed"
+
+
+async def test_requests_and_connections_share_the_lifespan() -> None:
+    @asynccontextmanager
+    async def life(app: Any) -> AsyncIterator[dict[str, Any]]:
+        yield {"word": "of the lifespan", "shared": []}
+
+    async def tell(request: HTTPConnection) -> JSONResponse:
+        request.state.shared.append(request.state.word)
+        request.state.word = "of this request"
+        return JSONResponse(request.state.shared)
+
+    app = Starlette(routes=[Route("/", tell)], lifespan=life)
+    router = WebSocketRouter()
+    router.attach(app)
+
+    @router.websocket("/")
+    async def told(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json(websocket.state.shared)
+
+    async with lifespan(app) as served:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://testserver") as client:
+            await client.get("/")
+            assert (await client.get("/")).json() == ["of the lifespan"] * 2
+        for target in (app, served):
+            async with connect(target) as ws:
+                assert await ws.receive_json() == ["of the lifespan"] * 2
+
+
+async def test_state_that_a_client_says_comes_before_that_of_the_lifespan() -> None:
+    found: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            scope["state"] |= {"a": 1, "b": 1}
+            for phase in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{phase}.complete"})
+        else:
+            found.append(scope["state"])
+
+    async with lifespan(app) as served:
+        await Peer(scope={"state": {"b": 2}}).serve(served)
+    assert found == [{"a": 1, "b": 2}]
 
 
 async def test_values_of_the_application_live_as_long_as_its_lifespan() -> None:

@@ -67,6 +67,12 @@ def test_an_application_that_does_not_start_is_reported() -> None:
             pass  # pragma: no cover
 
 
+def test_options_that_make_no_sense_are_raised_in_the_test() -> None:
+    with pytest.raises(Exception, match="nonsense"):  # of a class of uvicorn's own
+        with LiveServer(app_with([]), ws="nonsense:Protocol"):
+            pass  # pragma: no cover
+
+
 async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
     """Does not start."""
     await receive()

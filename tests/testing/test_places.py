@@ -13,7 +13,7 @@ import pytest
 from wsroute import APIWebSocketRoute, Depends, WebSocket
 from wsroute.testing import connect
 from wsroute.testing.backends import current_backend
-from wsroute.testing.places import frames_of, place_of
+from wsroute.testing.places import frames_of, place_of, place_of_exception
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +117,14 @@ async def test_a_coroutine_that_has_not_begun_is_at_its_beginning() -> None:
 async def test_what_does_not_run_has_no_place(finished: object) -> None:
     assert place_of(finished) is None
     assert list(frames_of(finished)) == []
+
+
+async def test_where_a_cancellation_was_raised_is_where_the_coroutine_waited() -> None:
+    with anyio.move_on_after(0), pytest.raises(anyio.get_cancelled_exc_class()) as cancellation:
+        await through_an_awaitable()
+    place = place_of_exception(cancellation.value)
+    assert place is not None
+    assert (place.function, place.source) == ("wait", "await anyio.sleep_forever()")
 
 
 async def async_session() -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ from starlette.exceptions import WebSocketException
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 from wsroute.wire.socket import Socket
 
 TEXT: Message = {"type": "websocket.receive", "text": "1"}

@@ -15,9 +15,9 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from tests.asgi import Peer
 from tests.frameworks import FastAPI, needs_fastapi
 from wsroute.exceptions import WebSocketRequestValidationError, WsRouteError
+from wsroute.testing import Peer
 from wsroute.wire.handlers import HandlerTable, call_handler, find_handler
 from wsroute.wire.socket import Socket
 

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 from wsroute.wire.handshake import can_deny, denial, request_view
 from wsroute.wire.socket import Socket
 

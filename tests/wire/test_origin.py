@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 from wsroute.wire.origin import SAME_ORIGIN, AllowedOrigins, own_origin, read_origin
 
 

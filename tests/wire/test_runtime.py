@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from tests.asgi import Peer
 from wsroute import (
     APIWebSocketRoute,
     DenyAll,
@@ -22,6 +21,7 @@ from wsroute import (
     get_dependant,
     solve_dependencies,
 )
+from wsroute.testing import Peer
 from wsroute.wire.runtime import handshake_response
 from wsroute.wire.socket import Socket
 

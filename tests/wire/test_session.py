@@ -21,8 +21,8 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from tests.asgi import Peer
 from wsroute.exceptions import SwallowedExceptionError, WebSocketRequestValidationError
+from wsroute.testing import Peer
 from wsroute.wire.handlers import HandlerTable
 from wsroute.wire.session import Policy, finish, run_background, session
 from wsroute.wire.socket import Socket, socket_class

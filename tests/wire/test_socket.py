@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from tests.asgi import Peer
+from wsroute.testing import Peer
 from wsroute.wire.socket import InvalidJSON, Socket, StateError, socket_class
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,9 @@ from wsroute.testing.errors import (
 from wsroute.testing.lifespans import lifespan
 from wsroute.testing.live import LiveServer
 from wsroute.testing.overrides import override
+from wsroute.testing.peer import Peer
 from wsroute.testing.sync import SyncClock, SyncWebSocket, connect_sync, fake_clock_sync, lifespan_sync
-from wsroute.testing.wire import Close
+from wsroute.testing.wire import Close, Denial
 
 __all__ = [
     "ClientWebSocket",
@@ -26,11 +27,13 @@ __all__ = [
     "Close",
     "ConnectionClosed",
     "DeadlinePassed",
+    "Denial",
     "HandshakeRefused",
     "IllegalMessage",
     "LeftBehind",
     "LifespanFailed",
     "LiveServer",
+    "Peer",
     "SocketTestError",
     "SyncClock",
     "SyncWebSocket",

@@ -19,7 +19,7 @@ from wsroute.testing.lifespans import state_of
 from wsroute.testing.places import open_dependencies, place_of
 from wsroute.testing.running import Running
 from wsroute.testing.transcript import Transcript, shown
-from wsroute.testing.wire import ABNORMAL, Answer, Wire
+from wsroute.testing.wire import ABNORMAL, Denial, Wire
 
 if TYPE_CHECKING:
     import httpx
@@ -163,10 +163,10 @@ class connect:
             await self._refuse(wire.refusal)
         return client
 
-    async def _refuse(self, answer: Answer) -> NoReturn:
+    async def _refuse(self, denial: Denial) -> NoReturn:
         failures = await self._failures()
-        hint = [] if answer.is_of_application else ["the application ended without an answer to the handshake"]
-        refused = HandshakeRefused(answer.status, answer.headers, answer.body, *hint, str(self._client.transcript))
+        hint = [] if denial.is_of_application else ["the application ended without an answer to the handshake"]
+        refused = HandshakeRefused(denial.status, denial.headers, denial.body, *hint, str(self._client.transcript))
         if failures:
             raise _with_notes(failures) from None
         raise refused from self._running.exception

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import anyio
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wsroute.testing.backends import current_backend
 from wsroute.testing.errors import DeadlinePassed, LifespanFailed
@@ -23,7 +23,8 @@ class lifespan:
     """Run the startup of an application, and its shutdown at the end: `async with lifespan(app): ...`.
 
     Connections that are opened inside have the state that the startup has left. Exceptions of the application are
-    raised as they are.
+    raised as they are. What it gives is the application with that state, for clients of HTTP that know nothing of
+    lifespans: `httpx.ASGITransport(served)`.
 
     Args:
         app: The application.
@@ -70,6 +71,10 @@ class lifespan:
                 if exception is None:
                     raise
                 exception.add_note(f"besides, the application's shutdown failed: {type(failure).__name__}: {failure}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a connection with the state of the lifespan, as a server does."""
+        await self.app({**scope, "state": {**self.state, **scope.get("state", {})}}, receive, send)
 
     async def _until(self, phase: str) -> None:
         """Wait until the application says that it has done it, and raise what went wrong."""

@@ -29,6 +29,9 @@ class LiveServer:
         app: The application.
         options: Options of `uvicorn.Config`, such as `ws="wsproto"`. The lifespan is run if the application has one.
 
+    Attributes:
+        uvicorn: The `uvicorn.Server`, once the block has begun.
+
     Raises:
         RuntimeError: uvicorn is not installed.
         LifespanFailed: The application did not start.
@@ -56,13 +59,14 @@ class LiveServer:
         return f"{scheme}://{_HOST}:{self.port}{target}"
 
     def __enter__(self) -> Self:
+        self._ready = threading.Event()
+        self.uvicorn = _server(self._app, self._options, self._ready)
         self._listener = socket.create_server((_HOST, 0))
-        self._server = _server(self._app, self._options)
         self._thread = threading.Thread(target=self._run, name="wsroute.testing.LiveServer", daemon=True)
         self._thread.start()
-        if not self._server.ready.wait(DEADLINE):
+        if not self._ready.wait(DEADLINE):
             raise DeadlinePassed(f"the server did not start within {DEADLINE:g} s")
-        if not self._server.started:
+        if not self.uvicorn.started:
             self._thread.join(DEADLINE)
             raise LifespanFailed("the server did not start: the application's startup failed; its log says why")
         return self
@@ -70,34 +74,33 @@ class LiveServer:
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self.uvicorn.should_exit = True
         self._thread.join(DEADLINE)
         if self._thread.is_alive():
-            self._server.force_exit = True
+            self.uvicorn.force_exit = True
             raise DeadlinePassed(f"the server did not stop within {DEADLINE:g} s: connections are still open")
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=[self._listener])
+            self.uvicorn.run(sockets=[self._listener])
         except SystemExit:
             pass  # which is how it ends if the startup of the application fails
         finally:
-            self._server.ready.set()
+            self._ready.set()
             self._listener.close()
 
 
-def _server(app: ASGIApp, options: dict[str, Any]) -> Any:
+def _server(app: ASGIApp, options: dict[str, Any], ready: threading.Event) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
         """Tells when it has started; one that fails does not raise anything, and ends."""
 
-        def __init__(self, config: uvicorn.Config) -> None:
-            super().__init__(config)
-            self.ready = threading.Event()
-
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            self.ready.set()
+            ready.set()
 
-    return Server(uvicorn.Config(app, **{"log_config": None, "interface": "asgi3", **options}))
+    config = uvicorn.Config(app, **{"log_config": None, "interface": "asgi3", **options})
+    # Here, and not in its thread, so that what is wrong with the options is raised in the test.
+    config.load()
+    return Server(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import linecache
 import os
+import traceback
 from collections.abc import Iterator
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
@@ -44,11 +45,15 @@ def place_of(coroutine: object) -> Place | None:
     Args:
         coroutine: A coroutine, or whatever else an application returned to be awaited.
     """
-    frames = list(frames_of(coroutine))
-    if not frames:
-        return None
-    of_user = [frame for frame in frames if _is_users(frame)]
-    return _place((of_user or frames)[-1])
+    return _innermost([(frame, frame.f_lineno) for frame in frames_of(coroutine)])
+
+
+def place_of_exception(exception: BaseException) -> Place | None:
+    """Where an exception was raised; of a cancellation, where the coroutine was suspended.
+
+    A task group may raise it anew: then that is where the user's code has opened it.
+    """
+    return _innermost(list(traceback.walk_tb(exception.__traceback__)))
 
 
 def open_dependencies(coroutine: object) -> list[str]:
@@ -94,13 +99,18 @@ def _inner(awaited: Any) -> Any:
     return None
 
 
+def _innermost(lines: list[tuple[FrameType, int]]) -> Place | None:
+    of_user = [(frame, line) for frame, line in lines if _is_users(frame)]
+    return _place(*(of_user or lines)[-1]) if lines else None
+
+
 def _is_users(frame: FrameType) -> bool:
     module: str = frame.f_globals.get("__name__", "wsroute")  # code that wsroute generates has none
     return module.partition(".")[0] not in _BETWEEN
 
 
-def _place(frame: FrameType) -> Place:
-    file, line = frame.f_code.co_filename, frame.f_lineno
+def _place(frame: FrameType, line: int) -> Place:
+    file = frame.f_code.co_filename
     source = linecache.getline(file, line, frame.f_globals).strip()
     below = os.path.join(os.getcwd(), "")
     return Place(frame.f_code.co_qualname, file.removeprefix(below), line, source)

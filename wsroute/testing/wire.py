@@ -6,9 +6,10 @@ sends raise an OSError. What is illegal ends the connection, with 1006 for the c
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.types import Message, Scope
 
@@ -40,11 +41,13 @@ class Close(NamedTuple):
     reason: str
 
 
-class Answer(NamedTuple):
+class Denial(NamedTuple):
     """The HTTP response that refuses a handshake.
 
     Attributes:
-        status, headers, body: The response.
+        status: The HTTP status.
+        headers: The headers, as the application has sent them.
+        body: The body.
         is_of_application: Whether the application has made it, and not the server in its place.
     """
 
@@ -53,9 +56,18 @@ class Answer(NamedTuple):
     body: bytes
     is_of_application: bool = True
 
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    def header(self, name: str) -> list[str]:
+        """All values of a header, in order."""
+        wanted = name.lower().encode("latin-1")
+        return [value.decode("latin-1") for other, value in self.headers if other.lower() == wanted]
+
 
 #: What a server answers if the application does not.
-_NO_ANSWER = Answer(500, [(b"content-type", b"text/plain; charset=utf-8")], b"Internal Server Error", False)
+_NO_ANSWER = Denial(500, [(b"content-type", b"text/plain; charset=utf-8")], b"Internal Server Error", False)
 
 
 class ClientGone(OSError):
@@ -82,7 +94,7 @@ class Wire:
 
     def __init__(self, make_bell: Callable[[], Bell], scope: Scope, transcript: Transcript) -> None:
         self.accepted: Message | None = None
-        self.refusal: Answer | None = None
+        self.refusal: Denial | None = None
         self.frames: deque[Frame] = deque()
         self.end: Close | None = None
         self.violation: IllegalMessage | None = None
@@ -212,7 +224,7 @@ class Wire:
             # The code does not reach any client: servers answer with an empty 403.
             self._phase = Phase.REFUSED
             self._transcript.note("application", f"closes with {code} before it has accepted")
-            self._answer(Answer(403, [], b""))
+            self._answer(Denial(403, [], b""))
             return
         self._phase = Phase.CLOSED
         self.end = Close(code, reason)
@@ -222,7 +234,7 @@ class Wire:
     def _deny(self, message: Message) -> None:
         if message["type"] == "websocket.http.response.start":
             self._phase = Phase.DENYING
-            self._begun = Answer(message["status"], list(message.get("headers") or ()), b"")
+            self._begun = Denial(message["status"], list(message.get("headers") or ()), b"")
             return
         self._begun = self._begun._replace(body=self._begun.body + message.get("body", b""))
         if not message.get("more_body", False):
@@ -230,7 +242,7 @@ class Wire:
             self._transcript.note("application", f"refuses with HTTP {self._begun.status}", self._begun.body)
             self._answer(self._begun)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Denial) -> None:
         self.refusal = answer
         self.tell({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
 
