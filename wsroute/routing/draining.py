@@ -13,6 +13,8 @@ from typing import Any
 
 import anyio
 
+from wsroute.dependencies.callables import show
+from wsroute.exceptions import RouterError
 from wsroute.routing.layers import Layer
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.wire.connections import open_connections
@@ -21,10 +23,18 @@ from wsroute.wire.socket import Socket
 
 #: How long, in seconds, connections may take to end. Longer than most handlers, shorter than what supervisors wait.
 DEADLINE = 20.0
-#: When, in seconds, who is refused in the meantime may come again: there may be another server already.
-RETRY_AFTER = 1
 
 EVERY_APPLICATION: Any = object()
+
+
+def check_deadline(deadline: float) -> None:
+    """Check that a deadline is a time.
+
+    Raises:
+        RouterError: It is none.
+    """
+    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline >= 0:
+        raise RouterError(f"deadline={show(deadline)} is no time. It is a number of seconds from 0.")
 
 
 async def drain_below(layer: Layer, deadline: float, app: Any) -> None:
@@ -59,14 +69,21 @@ async def before_sigterm(action: Callable[[], Awaitable[None]]) -> AsyncIterator
         # Python hands signals to the main thread only. A server in another one is not stopped by them.
         yield
         return
+    previous = signal.getsignal(signal.SIGTERM)
+    if previous is None:
+        # Whoever takes the signal outside of Python can neither be asked to wait nor be put back afterwards.
+        yield
+        return
     came = anyio.Event()
     wake = _waker(came)
-    previous = signal.getsignal(signal.SIGTERM)
+    has_come = False
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if came.is_set():
+        nonlocal has_come
+        if has_come:
             _pass_on(previous, number, frame)
         else:
+            has_come = True  # here, since the event loop may be busy when the second one comes
             wake()
 
     async def wait_for_it() -> None:

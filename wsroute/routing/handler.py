@@ -17,6 +17,7 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, read_layer
+from wsroute.routing.limits import MaxConnections
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
 
@@ -83,6 +84,7 @@ def websocket(
     permissions: Sequence[Any] | None = None,
     exception_handlers: ExceptionHandlers | None = None,
     allowed_origins: Origins | None = None,
+    max_connections: MaxConnections | None = None,
 ) -> Callable[[Callable[..., Any]], WebSocketHandler]:
     """Make the decorated function a handler, for a `WebSocketGateway` or a `WebSocketView` to mount.
 
@@ -96,6 +98,7 @@ def websocket(
         permissions: What is asked after those of gateway and view.
         exception_handlers: Handlers that are asked before those of gateway and view.
         allowed_origins: The pages that may open a connection, in place of those that gateway and view name.
+        max_connections: How many may be open at once, of those that gateway and view allow.
 
     Raises:
         DependencyError: The declaration cannot work.
@@ -117,6 +120,7 @@ def websocket(
         permissions=permissions,
         exception_handlers=exception_handlers,
         allowed_origins=allowed_origins,
+        max_connections=max_connections,
         names=LocalNames(sys._getframe(1)),
         is_gateway=True,
     )

@@ -150,7 +150,7 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
     effects, provides = read_dependencies(declared.get("dependencies"), location)
     limits = read_limits(declared.get("max_connections"), location)
     # What is counted by a key needs what gives the key, and is a dependency like any other.
-    counted = tuple([limit.as_dependency() for limit in limits if limit.key is not None])
+    counted = tuple([limit.dependency for limit in limits if limit.dependency is not None])
     provider = declared.get("dependency_overrides_provider")
     reject, close_timeout = declared.get("reject"), declared.get("close_timeout")
     send_timeout = declared.get("send_timeout")
@@ -283,7 +283,8 @@ def fold(layers: Sequence[Layer]) -> Folded:
         ":".join([layer.name for layer in layers if layer.name]),
         _options(layers),
         next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
-        _chained([layer.limits for layer in layers]),
+        # One object that stands at several levels counts a connection once.
+        tuple(dict.fromkeys(_chained([layer.limits for layer in layers]))),
     )
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 from weakref import WeakSet
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
-from wsroute.routing.draining import DEADLINE, EVERY_APPLICATION, RETRY_AFTER, before_sigterm, drain_below
+from wsroute.routing.draining import DEADLINE, EVERY_APPLICATION, before_sigterm, check_deadline, drain_below
 from wsroute.routing.entries import Entry
 from wsroute.routing.layers import (
     Dependencies,
@@ -35,6 +35,7 @@ from wsroute.routing.paths import check_is_text
 from wsroute.routing.route import APIWebSocketRoute, application_values
 from wsroute.routing.standalone import Lifespan, no_lifespan
 from wsroute.routing.table import RouteTable
+from wsroute.wire.endings import restarting
 
 if TYPE_CHECKING:
     from wsroute.messages.listener import HandlerT, StreamT
@@ -297,14 +298,15 @@ class WebSocketRouter(RouteTable):
         interceptors: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
         allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
     ) -> None:
         """Take over the routes of another router, also those that it gets later.
 
         Args:
             router: The other router. It may be included many times, and in many routers.
             prefix: What is put before its own prefix.
-            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins: A level between
-                the two routers, as in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins, max_connections: A
+                level between the two routers, as in `APIWebSocketRoute`.
 
         Raises:
             RouterError: The other router includes this one, or is this one.
@@ -331,6 +333,7 @@ class WebSocketRouter(RouteTable):
             interceptors=interceptors,
             exception_handlers=exception_handlers,
             allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
         )
         self._add(router, (self._layer, inclusion))
@@ -373,6 +376,11 @@ class WebSocketRouter(RouteTable):
         Args:
             app: The application.
         """
+        async with self._run(app, DEADLINE) as state:
+            yield state
+
+    @asynccontextmanager
+    async def _run(self, app: Any, deadline: float) -> AsyncIterator[dict[str, Any]]:
         self.check()
         for route in self._effective():
             route.refuse(None)  # of an application that is started again, the connections are served again
@@ -388,24 +396,28 @@ class WebSocketRouter(RouteTable):
                 yield state
             finally:
                 # Before all of that is closed, and before the values of the application are.
-                await drain_below(self._layer, DEADLINE, app)
+                await drain_below(self._layer, deadline, app)
 
     async def drain(self, deadline: float = DEADLINE) -> None:
         """End all connections of the routes, since the server is about to stop.
 
         New ones are refused with 503, until a lifespan of the router starts again. Who waits for its client, or sends
-        a stream, is closed with 1012 at once; who handles a message is closed when that is handled. What is left at the
-        deadline is cancelled. Returns when everything that belonged to the connections is closed.
+        a stream, is closed with 1012 at once; who handles a message is closed when that is handled; who has not been
+        accepted yet is refused. What is left at the deadline is cancelled. Returns when everything that belonged to the
+        connections is closed; what does not end within 5 seconds of its cancellation is logged.
 
         It is called when a lifespan of the router ends, and may be called before: when the server is told to stop, by
         `attach(app, drain_on_sigterm=True)`, or by hand.
 
         Args:
             deadline: How long, in seconds, the connections may take. Default 20.
+
+        Raises:
+            RouterError: The deadline is no time.
         """
-        error = HTTPException(503, headers={"Retry-After": str(RETRY_AFTER)})
+        check_deadline(deadline)
         for route in self._effective():
-            route.refuse(error)
+            route.refuse(restarting)
         await drain_below(self._layer, deadline, EVERY_APPLICATION)
 
     def _effective(self) -> Iterator[APIWebSocketRoute]:
@@ -434,7 +446,7 @@ class WebSocketRouter(RouteTable):
         visit(self)
         return finished[::-1]
 
-    def attach(self, app: Starlette, *, drain_on_sigterm: bool = False) -> None:
+    def attach(self, app: Starlette, *, drain_on_sigterm: bool = False, drain_deadline: float = DEADLINE) -> None:
         """Plug the routes into an application of Starlette or FastAPI; a second time changes nothing.
 
         The application's overrides, exception handlers and state apply to the routes; the lifespan of the router runs
@@ -444,9 +456,10 @@ class WebSocketRouter(RouteTable):
             app: The application.
             drain_on_sigterm: Whether the connections are drained when the process gets SIGTERM, before the server
                 stops: see `drain`. Only a server in the main thread is told.
+            drain_deadline: The deadline of `drain`, in seconds, for that and for the end of the lifespan. Default 20.
 
         Raises:
-            RouterError: It is no such application, or it has started already.
+            RouterError: It is no such application, or it has started already, or the deadline is no time.
             DependencyError: A declaration cannot work.
         """
         if not isinstance(app, Starlette):
@@ -454,6 +467,7 @@ class WebSocketRouter(RouteTable):
                 f"attach() got {show(app)}. It takes an application of Starlette or FastAPI, not one of its routers; "
                 "any other ASGI application can mount this router, which is an ASGI application itself."
             )
+        check_deadline(drain_deadline)
         if any(route is self for route in app.router.routes):
             return
         if app.middleware_stack is not None:
@@ -467,8 +481,8 @@ class WebSocketRouter(RouteTable):
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[Any]:
-            before = before_sigterm(self.drain) if drain_on_sigterm else nullcontext()
-            async with outer(app) as outer_state, self.lifespan(app) as state, before:
+            before = before_sigterm(partial(self.drain, drain_deadline)) if drain_on_sigterm else nullcontext()
+            async with outer(app) as outer_state, self._run(app, drain_deadline) as state, before:
                 yield {**state, **(outer_state or {})} or None
 
         app.router.lifespan_context = lifespan

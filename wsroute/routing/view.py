@@ -11,6 +11,7 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.handler import WebSocketHandler
 from wsroute.routing.layers import Layer, read_layer
+from wsroute.routing.limits import MaxConnections
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
 
@@ -24,8 +25,8 @@ class WebSocketView:
     Attributes:
         path: The path below that of the gateway. Default `"/"`: the same.
         dependencies: Dependencies that run for their effect, or what is provided by name, or both, for all handlers.
-        middleware, interceptors, permissions, exception_handlers, allowed_origins: For all handlers, as in
-            `APIWebSocketRoute`.
+        middleware, interceptors, permissions, exception_handlers, allowed_origins, max_connections: For all handlers,
+            as in `APIWebSocketRoute`.
 
     Example:
         class Room(WebSocketView):
@@ -46,6 +47,7 @@ class WebSocketView:
     permissions: ClassVar[Sequence[Any] | None] = None
     exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
     allowed_origins: ClassVar[Origins | None] = None
+    max_connections: ClassVar[MaxConnections | None] = None
 
 
 def layer_of(view: type[WebSocketView], names: LocalNames) -> Layer:
@@ -65,6 +67,7 @@ def layer_of(view: type[WebSocketView], names: LocalNames) -> Layer:
         permissions=view.permissions,
         exception_handlers=view.exception_handlers,
         allowed_origins=view.allowed_origins,
+        max_connections=view.max_connections,
         names=names,
         is_gateway=True,
     )
