@@ -34,6 +34,7 @@ async def accepted(websocket: Socket, on_disconnect: OnDisconnect | None) -> Asy
         raise
     finally:
         if on_disconnect is not None:
+            websocket.is_closing = True
             with CancelScope(shield=True):
                 await on_disconnect(*_end_of(websocket, ending))
         del ending

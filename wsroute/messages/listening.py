@@ -173,8 +173,11 @@ async def _in_time(receive: _Receive, limit: float) -> Message:
 
 
 async def _read_ahead(websocket: Socket, to_listener: ObjectSendStream[Message], listener: CancelScope) -> None:
-    """Read messages while others are handled, to see whether the peer leaves."""
-    while not websocket.ended:
+    """Read messages while others are handled, to see whether the peer leaves.
+
+    Not while the server stops: whoever asks for a message then closes the connection, which is for the listener to do.
+    """
+    while not (websocket.ended or websocket.is_draining):
         frame = await websocket.receive()
         if frame["type"] == "websocket.disconnect":
             listener.cancel()
