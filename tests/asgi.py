@@ -1,9 +1,12 @@
-"""A server with one client, in process: a peer that does what a test tells it to, and notes what it is sent."""
+"""One connection of the kit's server, driven by a script: what the client does is queued, what it is sent is kept.
+
+For tests that look at ASGI messages, or run an application to its end in one go. Those that talk to an application use
+`wsroute.testing.connect`, which stands on the same server.
+"""
 
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +14,10 @@ from urllib.parse import unquote
 
 import anyio
 from starlette.types import ASGIApp, Message, Scope
+
+from wsroute.testing.backends import Bell, current_backend
+from wsroute.testing.transcript import Transcript
+from wsroute.testing.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -30,14 +37,30 @@ class Denial:
         return [value for other, value in self.headers if other == name]
 
 
+class LateBell(Bell):
+    """The bell of the event loop in which somebody first waits for it: a script is written before one is running."""
+
+    def __init__(self) -> None:
+        self._bell: Bell | None = None
+
+    def ring(self) -> None:
+        if self._bell is not None:
+            self._bell.ring()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        if self._bell is None:
+            self._bell = current_backend().bell()
+        return await self._bell.wait(seconds)
+
+
 class Peer:
     """One connection, as an application sees it from the inside.
 
-    What the client does is queued, before the application runs or while it does. The peer is strict: a message that is
-    illegal after those before it (ASGI specification, "WebSocket") fails the test at the end of `serve()`.
+    What the client does is queued, before the application runs or while it does. A message that is illegal after those
+    before it is raised where it is sent, and fails the test at the end of `serve()` at the latest.
 
     Args:
-        target: The path, with a query string or without.
+        target: The path, with a query string or without. It is taken as it is, however wrong.
         headers: The headers of the handshake.
         denials: Whether the server offers the extension `websocket.http.response`.
         scope: Further keys of the scope.
@@ -75,28 +98,26 @@ class Peer:
             **(scope or {}),
         }
         self.sent: list[Message] = []
-        self._violations: list[str] = []
-        self._inbox: deque[Message] = deque([{"type": "websocket.connect"}])
-        self._wake: anyio.Event | None = None
+        self._wire = Wire(LateBell, self.scope, Transcript(target))
         self._failure: Exception | None = None
         self._blocked = False
 
     # What the client does.
 
     def deliver(self, *messages: Message) -> Peer:
-        """Queue ASGI messages for the application."""
-        self._inbox.extend(messages)
-        if self._wake is not None:
-            self._wake.set()
+        """Queue ASGI messages for the application, as a server sends them or as none does."""
+        for message in messages:
+            self._wire.tell(message)
         return self
 
     def say(self, *frames: str | bytes) -> Peer:
         """Send frames: text for a string, binary for bytes."""
-        kinds = [("text" if isinstance(frame, str) else "bytes", frame) for frame in frames]
-        return self.deliver(*({"type": "websocket.receive", kind: frame} for kind, frame in kinds))
+        for frame in frames:
+            self._wire.deliver(frame)
+        return self
 
     def leave(self, code: int = 1000, reason: str = "") -> Peer:
-        """Close the connection from the client's side."""
+        """Close the connection from the client's side; what is sent before the application knows still gets through."""
         return self.deliver({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     # What the server does.
@@ -118,14 +139,12 @@ class Peer:
         """
         with anyio.fail_after(within):
             await app(self.scope, self.receive, self.send)
-        assert not self._violations, self._violations
+        if self._wire.violation is not None:
+            raise self._wire.violation
 
     async def receive(self) -> Message:
         """The receive channel of the connection."""
-        while not self._inbox:
-            self._wake = anyio.Event()
-            await self._wake.wait()
-        return self._inbox.popleft()
+        return await self._wire.receive()
 
     async def send(self, message: Message) -> None:
         """The send channel of the connection."""
@@ -133,30 +152,16 @@ class Peer:
             raise self._failure
         if self._blocked:
             await anyio.sleep_forever()
-        if message["type"] not in self._legal():
-            self._violations.append(f"{message['type']} after {[sent['type'] for sent in self.sent]}")
+        await self._wire.send(message)
+        self._wire.frames.clear()
         self.sent.append(message)
-        if message["type"] == "websocket.close":
-            # Servers tell the application of its own close, too.
-            self.leave(message["code"] if self.accepted else 1006)
-
-    def _legal(self) -> tuple[str, ...]:
-        if self.closed:
-            return ()
-        if self.accepted:
-            return ("websocket.send", "websocket.close")
-        if not self.sent:
-            return ("websocket.accept", "websocket.close", "websocket.http.response.start")
-        last = self.sent[-1]
-        open_body = last["type"] == "websocket.http.response.start" or last.get("more_body", False)
-        return ("websocket.http.response.body",) if open_body else ()
 
     # What the client saw.
 
     @property
     def accepted(self) -> Message | None:
         """The accept, if there was one."""
-        return next((message for message in self.sent if message["type"] == "websocket.accept"), None)
+        return self._wire.accepted
 
     @property
     def frames(self) -> list[str | bytes]:
@@ -173,7 +178,8 @@ class Peer:
     @property
     def denial(self) -> Denial | None:
         """The HTTP response that refused the handshake, if there was one."""
-        if not self.sent or self.sent[0]["type"] != "websocket.http.response.start":
+        answer = self._wire.refusal
+        if answer is None or self.closed:
             return None
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.sent[0]["headers"]]
-        return Denial(self.sent[0]["status"], headers, b"".join(message["body"] for message in self.sent[1:]))
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+        return Denial(answer.status, headers, answer.body)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.frameworks import check_environment
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to start where tests would be left out without anybody having said so."""
+    check_environment()
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -29,7 +31,10 @@ KNOW_PYDANTIC = {
     *(f"wsroute.dependencies.{name}" for name in ("annotations", "defaults", "fallbacks", "fields", "lookups")),
     *(f"wsroute.dependencies.{name}" for name in ("messages", "metadata")),
     *(f"wsroute.messages.{name}" for name in ("codec", "invalid")),
+    "wsroute.testing.models",
 }
+#: What only those who test need, and so nobody imports who does not.
+OF_TESTS = {"httpx", "pytest", "trio", "uvicorn"}
 
 
 def name_of(path: Path) -> str:
@@ -124,6 +129,30 @@ def test_nothing_private_of_others_is_imported(module: str) -> None:
 @every_module
 def test_fastapi_is_not_imported(module: str) -> None:
     assert [source for source, _ in imports(module) if source.partition(".")[0] == "fastapi"] == []
+
+
+@every_module
+def test_what_tests_need_is_imported_by_the_kit_alone_and_late(module: str) -> None:
+    foreign = {source.partition(".")[0] for source, _ in imports(module)} & OF_TESTS
+    assert not foreign or module.startswith("wsroute.testing.")
+    # pytest is there where a plugin of it is loaded; the others may not be installed.
+    early = {source.partition(".")[0] for source in imported_at_once(MODULES[module])} & OF_TESTS
+    assert early == ({"pytest"} if module == "wsroute.testing.plugin" else set())
+
+
+def imported_at_once(tree: ast.Module) -> Iterator[str]:
+    """The modules that are imported when a module is, and not only for a type checker, or in a function."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_importing_the_package_does_not_import_the_kit() -> None:
+    code = "import sys, wsroute; print(*[name for name in sys.modules if name.startswith('wsroute.testing')])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=20)
+    assert done.stdout.strip() == ""
 
 
 @every_module

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.benchmarks import adapters
+from tests.benchmarks import adapters, kit
 from tests.benchmarks.__main__ import OUT
 from tests.benchmarks.cells import Cell, WrongAnswer, all_cells, check
 from tests.benchmarks.chart import chart
@@ -16,6 +16,7 @@ from tests.benchmarks.page import PAGE, fill
 from tests.benchmarks.report import markdown
 from tests.benchmarks.results import Measured, Results
 from tests.benchmarks.targets import Target, targets
+from tests.benchmarks.typed.frames import SAY, said
 
 # Larger tables only take longer.
 CELLS = {
@@ -48,7 +49,7 @@ def test_bare_asgi_does_what_is_measured(name: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"values": " 41 tea secret"}, "the reply"),
+        ({"values": " 41 tea secret"}, "the replies"),
         ({"made": ("settings",)}, "what was made"),
         ({"opened": ("transaction", "session")}, "what was opened"),
         ({"values": None}, "accepted"),
@@ -58,6 +59,31 @@ def test_bare_asgi_does_what_is_measured(name: str) -> None:
 def test_the_gate_is_closed_for_an_application_that_does_something_else(wrong: dict[str, str], message: str) -> None:
     with pytest.raises(WrongAnswer, match=message):
         asyncio.run(pass_gate("wsroute", replace(CELLS["connect d"], **wrong)))  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"replies": (said("somebody"),)}, "the replies"),
+        ({"each": ("+session", "-session", "reply", "commit")}, "what was done for the messages"),
+        ({"each": ()}, "what was made"),
+        ({"wrong": SAY}, "a bad message was answered"),
+    ],
+)
+def test_the_gate_looks_at_each_message(wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(WrongAnswer, match=message):
+        asyncio.run(pass_gate("wsroute", replace(CELLS["message typed-generator"], **wrong)))  # type: ignore[arg-type]  # by name
+
+
+def test_a_test_with_the_kit_and_one_by_hand_do_the_same() -> None:
+    found = asyncio.run(kit.samples(rounds=2, count=3))
+    assert {name: len(figures) for name, figures in found.items()} == {"raw": 2, "wsroute": 2}
+
+
+def test_a_promise_about_the_kit_is_held_against_the_call_by_hand() -> None:
+    cell = Measured("testing", "echo", "", "µs", {"raw": [10.0, 10.0], "wsroute": [15.0, 15.0]})
+    [target] = targets(Results({}, ["raw", "wsroute"], [cell], []))
+    assert (target.found, target.bound, target.holds) == (1.5, 2.0, True)
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_each_round() -> None:

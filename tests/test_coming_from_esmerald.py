@@ -13,7 +13,6 @@ from pydantic import Field
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wsroute import (
@@ -32,6 +31,7 @@ from wsroute import (
     WebSocketView,
     websocket,
 )
+from wsroute.testing import HandshakeRefused, connect_sync
 
 PAGE = (Path(__file__).parents[1] / "docs/coming-from-esmerald.md").read_text()
 
@@ -62,14 +62,14 @@ ATTRIBUTES = [
 
 def tell(app: ASGIApp, url: str = "/", **options: Any) -> Any:
     """What a client is sent as JSON."""
-    with TestClient(app).websocket_connect(url, **options) as session:
+    with connect_sync(app, url, **options) as session:
         return session.receive_json()
 
 
 def refused(app: ASGIApp, url: str = "/", **options: Any) -> tuple[int, Any]:
     """The status and the JSON with which a client is refused."""
-    with pytest.raises(WebSocketDenialResponse) as refusal:
-        TestClient(app).websocket_connect(url, **options).__enter__()
+    with pytest.raises(HandshakeRefused) as refusal, connect_sync(app, url, **options):
+        raise AssertionError("accepted")
     return refusal.value.status_code, refusal.value.json()
 
 
@@ -305,8 +305,8 @@ def test_a_handler_that_returns_closes_with_1000_and_one_that_never_accepts_is_r
 
     gateway = WebSocketGateway(handler=handler)
 
-    with TestClient(gateway).websocket_connect("/?accept=1") as session:
-        assert session.receive()["code"] == 1000
+    with connect_sync(gateway, "/?accept=1") as session:
+        session.expect_close(1000)
     assert refused(gateway, "/?accept=0") == (403, {"detail": "Forbidden"})
     assert runs == [True, False]
 
@@ -544,8 +544,8 @@ def test_close_codes_may_be_keys() -> None:
 
     gateway = WebSocketGateway(handler=endpoint, exception_handlers={4001: too_late})
 
-    with TestClient(gateway).websocket_connect("/") as session:
-        assert session.receive() == {"type": "websocket.close", "code": 4002, "reason": "handled"}
+    with connect_sync(gateway) as session:
+        session.expect_close(4002, "handled")
 
 
 def test_a_failed_assertion_in_a_handler_fails_the_test() -> None:
@@ -553,7 +553,7 @@ def test_a_failed_assertion_in_a_handler_fails_the_test() -> None:
         await socket.accept()
         assert socket.url.path == "/other"
 
-    with pytest.raises(AssertionError), TestClient(WebSocketGateway(handler=endpoint)).websocket_connect("/"):
+    with pytest.raises(AssertionError, match="/other"), connect_sync(WebSocketGateway(handler=endpoint)):
         pass
 
 

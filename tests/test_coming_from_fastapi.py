@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
-from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from tests.frameworks import APIRouter, FastAPI
 from wsroute import (
     APIWebSocketRoute,
     BackgroundTasks,
@@ -27,13 +26,14 @@ from wsroute import (
     WebSocketDisconnect,
     WebSocketRouter,
 )
+from wsroute.testing import HandshakeRefused, connect_sync
 
 T = TypeVar("T")
 
 
 def tell(endpoint: Callable[..., Any], url: str = "/", path: str = "/", **options: Any) -> Any:
     """What an endpoint sends as JSON."""
-    with TestClient(APIWebSocketRoute(path, endpoint)).websocket_connect(url, **options) as websocket:
+    with connect_sync(APIWebSocketRoute(path, endpoint), url, **options) as websocket:
         return websocket.receive_json()
 
 
@@ -49,8 +49,8 @@ def test_a_route_that_fastapi_rebuilt_refuses_its_connections() -> None:
     app = FastAPI()
     app.include_router(APIRouter(routes=[APIWebSocketRoute("/", answer_limit)]))
 
-    with pytest.raises(UninjectedEndpointError, match=r"router\.attach\(app\)"):
-        TestClient(app).websocket_connect("/").__enter__()
+    with pytest.raises(UninjectedEndpointError, match=r"router\.attach\(app\)"), connect_sync(app):
+        raise AssertionError("accepted")
 
 
 async def answer_limit(websocket: WebSocket, limit: int = 10) -> None:
@@ -70,7 +70,7 @@ def test_an_attached_router_works_in_fastapi_and_sees_its_overrides() -> None:
     router.attach(app)
     app.dependency_overrides[get_limit] = lambda: 20
 
-    with TestClient(app).websocket_connect("/") as websocket:
+    with connect_sync(app) as websocket:
         assert websocket.receive_json() == 20
 
 
@@ -90,13 +90,13 @@ def test_the_provider_of_an_included_router_is_asked_before_the_routers_around_i
     outer.include_router(inner)
     outer.dependency_overrides[get_limit] = lambda: 30
 
-    with TestClient(outer).websocket_connect("/") as websocket:
+    with connect_sync(outer) as websocket:
         assert websocket.receive_json() == 20
 
 
 def test_an_unknown_path_is_404_in_a_router_that_is_the_application() -> None:
-    with pytest.raises(WebSocketDenialResponse) as refusal:
-        TestClient(WebSocketRouter()).websocket_connect("/unknown").__enter__()
+    with pytest.raises(HandshakeRefused) as refusal, connect_sync(WebSocketRouter(), "/unknown"):
+        raise AssertionError("accepted")
 
     assert refusal.value.status_code == 404
 
@@ -111,10 +111,10 @@ def test_a_page_of_another_origin_may_not_connect() -> None:
     router.add_api_websocket_route("/open", endpoint, allowed_origins="*")
     foreign = {"Origin": "https://evil.test"}
 
-    with pytest.raises(WebSocketDenialResponse) as refusal:
-        TestClient(router).websocket_connect("/", headers=foreign).__enter__()
+    with pytest.raises(HandshakeRefused) as refusal, connect_sync(router, headers=foreign):
+        raise AssertionError("accepted")
     assert refusal.value.status_code == 403
-    with TestClient(router).websocket_connect("/open", headers=foreign) as websocket:
+    with connect_sync(router, "/open", headers=foreign) as websocket:
         assert websocket.receive_json() == "hello"
 
 
@@ -137,10 +137,10 @@ def test_a_dependency_that_closes_the_socket_has_refused() -> None:
     async def endpoint(websocket: WebSocket, refused: Annotated[None, Depends(refuse)]) -> None:
         called.append("endpoint")
 
-    with pytest.raises(WebSocketDisconnect) as refusal:
+    with pytest.raises(HandshakeRefused, match="closes with 4001 before it has accepted") as refusal:
         tell(endpoint)
 
-    assert refusal.value.code == 4001
+    assert (refusal.value.status_code, refusal.value.content) == (403, b"")
     assert called == []
 
 
@@ -199,7 +199,7 @@ def test_a_path_parameter_of_a_mount_is_read_with_path() -> None:
 
     app = Starlette(routes=[Mount("/{tenant}", routes=[APIWebSocketRoute("/items", endpoint)])])
 
-    with TestClient(app).websocket_connect("/acme/items") as websocket:
+    with connect_sync(app, "/acme/items") as websocket:
         assert websocket.receive_json() == "acme"
 
 
@@ -275,7 +275,7 @@ def test_after_a_validation_error_nothing_is_called_and_each_error_is_listed_onc
         page: int,
     ) -> None: ...
 
-    with pytest.raises(WebSocketDenialResponse) as refusal:
+    with pytest.raises(HandshakeRefused) as refusal:
         tell(endpoint)
 
     assert [error["loc"] for error in refusal.value.json()["detail"]] == [["query", "limit"], ["query", "page"]]
@@ -317,7 +317,7 @@ def test_effects_of_a_route_honour_use_cache() -> None:
     router = WebSocketRouter(dependencies=[Depends(effect)])
     router.add_api_websocket_route("/", endpoint, dependencies=[Depends(effect, use_cache=False)])
 
-    with TestClient(router).websocket_connect("/") as websocket:
+    with connect_sync(router) as websocket:
         assert websocket.receive_json() == ["effect", "effect"]
 
 
@@ -377,7 +377,7 @@ def test_an_override_that_a_dependency_sets_is_for_the_next_connection() -> None
 
     seen = []
     for _ in range(2):
-        with TestClient(router).websocket_connect("/") as websocket:
+        with connect_sync(router) as websocket:
             seen.append(websocket.receive_json())
     assert seen == [10, 20]
 
@@ -396,7 +396,7 @@ def test_an_override_may_need_what_it_replaces() -> None:
         await answer(websocket, limit)
 
     router.dependency_overrides[get_limit] = doubled
-    with TestClient(router).websocket_connect("/?limit=4") as websocket:
+    with connect_sync(router, "/?limit=4") as websocket:
         assert websocket.receive_json() == 8
 
 
@@ -408,8 +408,8 @@ def test_a_group_of_one_exception_counts_as_that_exception() -> None:
         await websocket.accept()
         raise ExceptionGroup("tasks", [WebSocketDisconnect(1006)])
 
-    with TestClient(APIWebSocketRoute("/", endpoint)).websocket_connect("/") as websocket:
-        assert websocket.receive()["code"] == 1000
+    with connect_sync(APIWebSocketRoute("/", endpoint)) as websocket:
+        websocket.expect_close(1000)
 
 
 def test_frames_of_the_wrong_kind_and_bad_json_are_the_clients_mistake() -> None:
@@ -421,12 +421,12 @@ def test_frames_of_the_wrong_kind_and_bad_json_are_the_clients_mistake() -> None
         await websocket.accept()
         await websocket.receive_json()
 
-    with TestClient(APIWebSocketRoute("/", text)).websocket_connect("/") as websocket:
+    with connect_sync(APIWebSocketRoute("/", text)) as websocket:
         websocket.send_bytes(b"x")
-        assert websocket.receive()["code"] == 1003
-    with TestClient(APIWebSocketRoute("/", json)).websocket_connect("/") as websocket:
+        websocket.expect_close(1003)
+    with connect_sync(APIWebSocketRoute("/", json)) as websocket:
         websocket.send_text("{")
-        assert websocket.receive()["code"] == 1007
+        websocket.expect_close(1007)
 
 
 def test_sending_after_the_client_left_raises_a_disconnect() -> None:
@@ -441,6 +441,6 @@ def test_sending_after_the_client_left_raises_a_disconnect() -> None:
             raised.append(exc)
             raise
 
-    with TestClient(APIWebSocketRoute("/", endpoint)).websocket_connect("/") as websocket:
+    with connect_sync(APIWebSocketRoute("/", endpoint)) as websocket:
         websocket.close(1001)
     assert [type(exc) for exc in raised] == [WebSocketDisconnect]

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from contextlib import aclosing
 from pathlib import Path
 from types import ModuleType
 
 import anyio
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import ASGIApp
 
 from docs.examples.chat.rooms import Rooms
 from docs.examples.chat.store import Message
 from docs.examples.gateway.desk import Journal
-from tests.test_docs import BLOCK, run
+from docs.examples.rooms import messages, people, store
+from tests.frameworks import needs_fastapi
+from tests.test_docs import BLOCK, findable, run
+from wsroute.testing import HandshakeRefused, connect_sync
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def first_example() -> TestClient:
-    """The first block of the README, as an application."""
+def readme_up_to(part: str) -> ModuleType:
+    """The README's Python blocks up to the first one that has this in it, as a module."""
     readme = ROOT / "README.md"
-    block = next(BLOCK.finditer(readme.read_text()))
-    module = ModuleType("first_example")
-    run(block["text"], 0, readme, module)
-    return TestClient(module.router)
+    module = ModuleType("readme")
+    with findable(module):
+        for block in BLOCK.finditer(readme.read_text()):
+            if block["language"] == "python":
+                run(block["text"], 0, readme, module)
+                if part in block["text"]:
+                    return module
+    raise LookupError(part)
 
 
-def test_the_readmes_first_example_answers_its_client(first_example: TestClient) -> None:
-    with first_example.websocket_connect("/rooms/7?token=secret") as websocket:
+@pytest.fixture
+def first_example() -> ASGIApp:
+    """The first block of the README, as an application."""
+    app: ASGIApp = readme_up_to("@router.websocket").router
+    return app
+
+
+def test_the_readmes_first_example_answers_its_client(first_example: ASGIApp) -> None:
+    with connect_sync(first_example, "/rooms/7?token=secret") as websocket:
         websocket.send_text("Hello")
         assert websocket.receive_text() == "ann@7: Hello"
 
@@ -43,18 +58,33 @@ def test_the_readmes_first_example_answers_its_client(first_example: TestClient)
     ],
 )
 def test_the_readmes_first_example_refuses_who_does_not_fit(
-    first_example: TestClient, url: str, status: int, told: object
+    first_example: ASGIApp, url: str, status: int, told: object
 ) -> None:
-    with pytest.raises(WebSocketDenialResponse) as refusal:
-        first_example.websocket_connect(url).__enter__()
+    with pytest.raises(HandshakeRefused) as refusal, connect_sync(first_example, url):
+        raise AssertionError("accepted")
 
     detail = refusal.value.json()["detail"]
     assert refusal.value.status_code == status
     assert (detail if isinstance(detail, str) else [error["loc"] for error in detail]) == told
 
 
+def test_the_readmes_listener_answers_as_the_readme_says() -> None:
+    readme = (ROOT / "README.md").read_text()
+    said = re.findall(r"^- `(\{.+\})` is answered with\s+`(\{.+\})`", readme, flags=re.MULTILINE)
+    app = readme_up_to("@router.listener").router
+
+    with connect_sync(app, "/rooms/7/notes?token=secret") as websocket:
+        for message, reply in said:
+            websocket.send_text(message)
+            assert websocket.receive_text() == reply
+    assert len(said) == 2
+
+
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize(("example", "findings"), [("chat", 9), ("gateway", 13)])
+@pytest.mark.parametrize(
+    ("example", "findings"),
+    [("chat", 9), ("gateway", 13), ("rooms", 15), pytest.param("fastapi_app", 12, marks=needs_fastapi)],
+)
 def test_an_example_passes_its_own_check(example: str, findings: int) -> None:
     command = [sys.executable, "-m", f"docs.examples.{example}", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
@@ -100,3 +130,35 @@ async def test_a_watcher_of_the_journal_who_lags_misses_entries_and_holds_nobody
         with pytest.raises(anyio.WouldBlock):
             entries.receive_nowait()
     journal.write("nobody watches")
+
+
+@pytest.mark.anyio
+async def test_who_lags_behind_in_a_room_loses_the_place_in_it_and_holds_nobody_up() -> None:
+    rooms = people.Rooms()
+    with rooms.entered("lobby", "ann", queue_size=2) as ann, rooms.entered("lobby", "bob", queue_size=2) as bob:
+        for user in ("x", "y", "z"):
+            ann.tell_others(messages.Left(user=user))
+        bob.tell_others(messages.Left(user="a"))
+
+        assert [item.user async for item in bob.news] == ["x", "y"]
+        assert (await ann.news.receive()).user == "a"
+        assert rooms.counts == {"lobby": 2}
+    assert rooms.counts == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which aiosqlite is made for
+async def test_a_session_that_fails_leaves_nothing_in_the_database(tmp_path: Path, anyio_backend: str) -> None:
+    database = store.Database(tmp_path / "rooms.db")
+    await database.create()
+    with pytest.raises(ZeroDivisionError):
+        async with database.session() as session:
+            await session.add("lobby", "ann", "Hello")
+            raise ZeroDivisionError
+    async with database.session() as session:
+        await session.add("lobby", "bob", "Hello")
+    async with database.session() as session, aclosing(session.latest("lobby", 10)) as lines:
+        said = [line async for line in lines]
+
+    assert said == [messages.Said(id=1, user="bob", text="Hello")]
+    assert (database.opened, database.open) == (3, 0)

@@ -93,9 +93,9 @@ def test_an_endpoint_that_is_called_past_its_injection_names_the_right_way() -> 
     assert error.endpoint == "app.endpoint"
     assert str(error) == (
         "app.endpoint was called without its dependencies, so the connection was refused. A framework rebuilt its "
-        "route (FastAPI's include_router() does that to routes that are not its own). Plug the router in with "
-        "router.attach(app), or append the route to app.router.routes. To call the function itself, as in a test, use "
-        "handler.fn, or route.endpoint.__wrapped__."
+        "route (FastAPI's include_router() does that to routes that are not its own), or took it for an endpoint. "
+        "Declare endpoints in a WebSocketRouter, and plug that in with router.attach(app), or append the route to "
+        "app.router.routes. To call the function itself, as in a test, use handler.fn, or route.endpoint.__wrapped__."
     )
 
 

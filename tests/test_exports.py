@@ -16,6 +16,7 @@ import starlette.requests
 import starlette.websockets
 
 import wsroute
+import wsroute.testing
 from wsroute import exceptions, security
 
 #: Section by section, as the documentation lists it.
@@ -86,6 +87,26 @@ def test_what_is_public_explains_itself(name: str) -> None:
 
     assert vars(item).get("__doc__") if isinstance(item, type) else item.__doc__
     assert undocumented == []
+
+
+@pytest.mark.parametrize("name", wsroute.testing.__all__)
+def test_what_the_kit_offers_explains_itself(name: str) -> None:
+    item = getattr(wsroute.testing, name)
+    undocumented = [member_name for member_name, member in public_members(item) if not inspect.getdoc(member)]
+
+    assert vars(item).get("__doc__") if isinstance(item, type) else item.__doc__
+    assert undocumented == []
+
+
+def test_the_names_of_the_kit_are_complete_and_sorted() -> None:
+    modules = {name for name, item in vars(wsroute.testing).items() if isinstance(item, ModuleType)}
+    public = {name for name in vars(wsroute.testing) if not name.startswith("_")}
+    assert wsroute.testing.__all__ == sorted(public - modules)
+
+
+@pytest.mark.parametrize("name", ["connect", "lifespan", "override", "LiveServer"])
+def test_every_argument_of_the_kit_is_explained(name: str) -> None:
+    assert unexplained(getattr(wsroute.testing, name)) == []
 
 
 @pytest.mark.parametrize(

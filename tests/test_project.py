@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.frameworks import WITHOUT_FASTAPI
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 REQUIREMENTS: list[str] = PROJECT["dependencies"] + [line for extra in EXTRAS.values() for line in extra]
+
 
 
 def one_line_commands() -> list[str]:
@@ -29,11 +32,21 @@ def test_ci_runs_the_readmes_command_as_it_stands(command: str) -> None:
 
 
 @pytest.mark.parametrize("example", sorted(path.parent.name for path in ROOT.glob("docs/examples/*/__main__.py")))
-def test_ci_checks_each_example_with_what_the_extra_for_servers_installs(example: str) -> None:
+def test_ci_checks_each_example_with_the_extra_that_it_says_it_needs(example: str) -> None:
+    [extra] = re.findall(r"`\.\[(\w+)\]`", (ROOT / "docs/examples" / example / "__init__.py").read_text())
+    install = f".venv/bin/pip install -q '.[{extra}]' && .venv/bin/python"
+
+    assert extra in EXTRAS.keys() - {"dev"}
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    assert f"python3 -m venv .venv && {install} -m docs.examples.{example} --check" in lines
+
+
+def test_ci_runs_the_tests_without_fastapi_as_well() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
 
-    install = ".venv/bin/pip install -q '.[server]' && .venv/bin/python"
-    assert f"python3 -m venv .venv && {install} -m docs.examples.{example} --check" in lines
+    without = lines.index(".venv/bin/pip uninstall -q -y fastapi")
+    assert lines[without + 1] == f"export {WITHOUT_FASTAPI}=1"
+    assert lines[without + 2].startswith(".venv/bin/python -m pytest -q")
 
 
 def test_the_lowest_versions_are_the_bounds_of_the_project() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from http.client import HTTPConnection
 from typing import Any
 
 import uvicorn
@@ -42,6 +43,29 @@ async def served(config: uvicorn.Config, *, send_buffer: int | None = None) -> A
         finally:
             server.should_exit = True
             await serving
+
+
+async def page_at(url: str) -> tuple[int, str | None, bytes]:
+    """Status, content type and body of the page at the root of a server."""
+
+    def get() -> tuple[int, str | None, bytes]:
+        with closing(HTTPConnection(*address(url), timeout=10)) as client:
+            client.request("GET", "/")
+            response = client.getresponse()
+            return response.status, response.getheader("Content-Type"), response.read()
+
+    return await asyncio.to_thread(get)
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port."""
+    host, port = url.split("/")[2].split(":")
+    return host, int(port)
+
+
+async def receive(client: ClientConnection) -> Any:
+    """The next message."""
+    return json.loads(await client.recv())
 
 
 async def refusal(url: str, *headers: str, sending: Mapping[str, str] | None = None) -> tuple[Any, ...] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import adapters, fresh, load, rounds
+from tests.benchmarks import adapters, fresh, kit, load, rounds
 from tests.benchmarks.cells import connect_cells, message_cells, route_cells
 from tests.benchmarks.chart import chart
 from tests.benchmarks.machine import describe
@@ -18,7 +18,7 @@ from tests.benchmarks.report import markdown
 from tests.benchmarks.results import Measured, Results
 
 #: What `--cells` takes.
-GROUPS = ("connect", "route", "message", "memory", "startup", "import", "server")
+GROUPS = ("connect", "route", "message", "memory", "startup", "import", "testing", "server")
 OUT = ROOT / "docs" / "benchmarks"
 CELLS = {"connect": connect_cells, "route": route_cells, "message": message_cells}
 
@@ -70,6 +70,8 @@ def measured(group: str, frameworks: list[str], effort: Effort, note: Callable[[
         yield from fresh.measure_startup(frameworks, rounds=effort.fresh_rounds, note=note)
     elif group == "import":
         yield from fresh.measure_import(frameworks, rounds=effort.fresh_rounds * 3)
+    elif group == "testing":
+        yield from kit.measure(rounds=effort.rounds)
     else:
         yield from load.measure(frameworks, rounds=effort.rounds)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from tests.benchmarks.adapters import Adapter
-from tests.benchmarks.client import Client, Handshake, Lifespan
+from tests.benchmarks.client import Client, Handshake, IdleClient, Lifespan
 from tests.benchmarks.domain import TRACE
+from tests.benchmarks.typed.frames import EDIT, EDITED, ERASE, ERASED, SAY, WRONG, said, tick
 
 TEXT = "hello"
 #: Messages on one connection where messages are what is measured.
 MESSAGES = 2000
+#: What the gate notes for each frame that the application sends.
+REPLY = "reply"
 SIZES = (10, 100, 1000, 5000)
 GROUPS, GROUP_SIZE = 20, 50
 
@@ -38,7 +43,11 @@ class Cell:
         made: The dependencies that are made, each once.
         opened: Those that are opened, and closed in the reverse order.
         refused: A handshake that has to be refused.
-        messages: How many messages the client sends; the figure is for one of them if it is not 1.
+        messages: How many messages the client sends, or gets; the figure is for one of them if it is not 1.
+        says: What the client sends, in turn; nothing, if it stays until the application has no more to say.
+        replies: What it gets, in turn, where that is not its own text.
+        each: For each message, what is made, opened, closed and sent, in this order.
+        wrong: A message that has to be refused.
     """
 
     group: str
@@ -52,11 +61,26 @@ class Cell:
     opened: tuple[str, ...] = ()
     refused: Handshake | None = None
     messages: int = 1
+    says: tuple[str, ...] = (TEXT,)
+    replies: tuple[str, ...] = ()
+    each: tuple[str, ...] = ()
+    wrong: str | None = None
 
     @property
     def reply(self) -> str | None:
-        """What the client gets; none, if it is refused."""
-        return None if self.values is None else TEXT + self.values
+        """What the client gets at last; none, if it is refused."""
+        return None if self.values is None else self.replies_to(self.messages)[-1]
+
+    def replies_to(self, messages: int) -> list[str]:
+        """What the client gets for so many messages."""
+        if self.values is None:
+            return []
+        replies = self.replies or (TEXT + self.values,)
+        return [replies[number % len(replies)] for number in range(messages)]
+
+    def client(self) -> Client:
+        """The client of one connection."""
+        return Client(*self.says, times=self.messages) if self.says else IdleClient(times=0)
 
 
 async def check(cell: Cell, life: Lifespan) -> None:
@@ -70,21 +94,43 @@ async def check(cell: Cell, life: Lifespan) -> None:
         WrongAnswer: The application breaks one of them.
     """
     TRACE.clear()
-    client = Client(TEXT, 3 if cell.messages > 1 else 1)
-    await life.app(cell.handshake.scope(life.state), client.receive, client.send)
-    trace = list(TRACE)
-    opened = [entry[1:] for entry in trace if entry.startswith("+")]
-    closed = [entry[1:] for entry in trace if entry.startswith("-")]
-    made = [entry for entry in trace if entry[0] not in "+-"]
+    # A stream cannot be asked for less than what is measured.
+    messages = min(3, cell.messages) if cell.says else cell.messages
+    client = replace(cell, messages=messages).client()
+    client.sent = deque()
+
+    async def send(message: Message) -> None:
+        if cell.each and message["type"] == "websocket.send":
+            TRACE.append(REPLY)
+        await client.send(message)
+
+    await life.app(cell.handshake.scope(life.state), client.receive, send)
     _expect(client.accepted, cell.values is not None, "accepted")
-    _expect(client.reply, cell.reply, "the reply")
-    _expect(sorted(made), sorted(cell.made), "what was made")
-    _expect(opened, list(cell.opened), "what was opened")
-    _expect(closed, opened[::-1], "what was closed")
+    _expect(client.replies, cell.replies_to(messages), "the replies")
+    if cell.each:
+        _expect(list(TRACE), [*cell.each * messages], "what was done for the messages")
+    else:
+        _check_trace(cell)
     if cell.refused is not None:
         client = Client(TEXT)
         await life.app(cell.refused.scope(life.state), client.receive, client.send)
         _expect(client.accepted, False, "a bad handshake was accepted")
+    if cell.wrong is not None:
+        TRACE.clear()
+        client = Client(cell.wrong)
+        await life.app(cell.handshake.scope(life.state), client.receive, client.send)
+        _expect([reply for reply in client.replies if reply in cell.replies], [], "a bad message was answered")
+        _expect(list(TRACE), [], "what was done for a bad message")
+
+
+def _check_trace(cell: Cell) -> None:
+    trace = list(TRACE)
+    opened = [entry[1:] for entry in trace if entry.startswith("+")]
+    closed = [entry[1:] for entry in trace if entry.startswith("-")]
+    made = [entry for entry in trace if entry[0] not in "+-"]
+    _expect(sorted(made), sorted(cell.made), "what was made")
+    _expect(opened, list(cell.opened), "what was opened")
+    _expect(closed, opened[::-1], "what was closed")
 
 
 def _expect(found: object, expected: object, what: str) -> None:
@@ -153,7 +199,7 @@ def route_cells() -> Iterator[Cell]:
 
 
 def message_cells() -> Iterator[Cell]:
-    """One message and its echo, on a connection with many."""
+    """One message and its reply, on a connection with many."""
     titles = {"receive_text": "text echo, receive_text()", "iter_text": "text echo, iter_text()"}
     for name, title in titles.items():
         yield Cell(
@@ -165,6 +211,55 @@ def message_cells() -> Iterator[Cell]:
             Handshake("/bare"),
             messages=MESSAGES,
         )
+    yield from _typed_cells()
+
+
+def _typed_cells() -> Iterator[Cell]:
+    typed = Cell(
+        "message",
+        "typed",
+        "typed: a model, answered with another",
+        "message typed",
+        partial(_typed, "typed"),
+        Handshake("/bare"),
+        messages=MESSAGES,
+        says=(SAY,),
+        replies=(said("nobody"),),
+        each=(REPLY,),
+        wrong=WRONG,
+    )
+
+    def cell(name: str, title: str, **others: Any) -> Cell:
+        return replace(typed, name=name, title=title, key=f"message {name}", build=partial(_typed, name), **others)
+
+    yield typed
+    yield cell(
+        "typed-two",
+        "typed, and two async dependencies for each message",
+        replies=(said("alice"),),
+        each=("settings", "user", REPLY),
+    )
+    yield cell(
+        "typed-generator",
+        "typed, and an async generator for each message",
+        replies=(said("session"),),
+        each=("+session", "commit", "-session", REPLY),
+    )
+    yield cell(
+        "typed-union",
+        "typed, one of three models",
+        says=(SAY, EDIT, ERASE),
+        replies=(said("nobody"), EDITED, ERASED),
+    )
+    yield cell(
+        "stream",
+        "one item of a stream",
+        handshake=Handshake(f"/ticks/{MESSAGES}"),
+        says=(),
+        replies=tuple(map(tick, range(MESSAGES))),
+        each=(),
+        wrong=None,
+    )
 
 
 def _connect(name: str, adapter: Adapter) -> ASGIApp | None:
@@ -181,3 +276,8 @@ def _groups(adapter: Adapter) -> ASGIApp:
 
 def _message(name: str, adapter: Adapter) -> ASGIApp | None:
     return adapter.message[name]() if name in adapter.message else None
+
+
+def _typed(name: str, adapter: Adapter) -> ASGIApp | None:
+    apps = adapter.typed()
+    return apps[name]() if name in apps else None

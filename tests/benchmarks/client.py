@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, cycle, islice, repeat
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,11 +63,11 @@ class Handshake:
 
 
 class Client:
-    """One connection: connects, sends the same text some times, and leaves once the last one is answered.
+    """One connection: connects, sends some messages, and leaves once the last one is answered.
 
     Args:
-        text: What it sends.
-        times: How often.
+        texts: What it sends, in turn.
+        times: How many messages.
 
     Attributes:
         sent: The last ASGI messages that the application has sent.
@@ -75,9 +75,10 @@ class Client:
 
     __slots__ = ("_messages", "sent")
 
-    def __init__(self, text: str, times: int = 1) -> None:
-        frame = {"type": "websocket.receive", "text": text}
-        self._messages: Iterator[Message] = chain((CONNECT,), repeat(frame, times), repeat(DISCONNECT))
+    def __init__(self, *texts: str, times: int = 1) -> None:
+        frames = [{"type": "websocket.receive", "text": text} for text in texts]
+        said = repeat(frames[0], times) if len(frames) == 1 else islice(cycle(frames), times)
+        self._messages: Iterator[Message] = chain((CONNECT,), said, repeat(DISCONNECT))
         self.sent: deque[Message] = deque(maxlen=8)
 
     async def receive(self) -> Message:
@@ -94,10 +95,15 @@ class Client:
         return any(message["type"] == "websocket.accept" for message in self.sent)
 
     @property
+    def replies(self) -> list[str]:
+        """The texts of the last frames that it got."""
+        return [message["text"] for message in self.sent if message["type"] == "websocket.send"]
+
+    @property
     def reply(self) -> str | None:
         """The text of the last frame that it got."""
-        texts = [message["text"] for message in self.sent if message["type"] == "websocket.send"]
-        return texts[-1] if texts else None
+        replies = self.replies
+        return replies[-1] if replies else None
 
 
 class IdleClient(Client):
@@ -109,8 +115,8 @@ class IdleClient(Client):
 
     __slots__ = ("_leaving", "idle")
 
-    def __init__(self, text: str, times: int = 1) -> None:
-        super().__init__(text, times)
+    def __init__(self, *texts: str, times: int = 1) -> None:
+        super().__init__(*texts, times=times)
         loop = asyncio.get_running_loop()
         self.idle, self._leaving = loop.create_future(), loop.create_future()
 

@@ -18,7 +18,10 @@ TABLES = {
     "route": [
         ("route", name) for name in ("10 first", "100 last", "1000 last", "5000 last", "5000 miss", "20x50 last")
     ],
-    "message": [("message", "receive_text"), ("message", "iter_text")],
+    "message": [
+        ("message", name)
+        for name in ("receive_text", "iter_text", "typed", "typed-two", "typed-generator", "typed-union", "stream")
+    ],
     "memory": [("memory", "a open"), ("memory", "c open"), ("memory", "d open")],
     "startup": [
         *(("startup", f"{whose} {what}") for whose in ("own", "shared") for what in ("seconds", "resident", "first")),

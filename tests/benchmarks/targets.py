@@ -39,6 +39,9 @@ def targets(results: Results) -> Iterator[Target]:
     for name in ("5000 last", "5000 miss"):
         yield from _own(results, ("route", name), ("route", "10 first"), 1.2)
     yield from _to("starlette", results, [("message", name, 0.65) for name in ("receive_text", "iter_text")])
+    typed = [("message", "typed", 0.9), ("message", "typed-two", 1.0), ("message", "typed-generator", 1.3)]
+    yield from _to("starlette", results, typed)
+    yield from _kit(results, 2.0)
     for name, least in (("c", 7), ("f", 20)):
         cell = results.find("connect", name)
         if cell and (found := cell.ratio("fastapi", "wsroute")):
@@ -71,6 +74,13 @@ def _override(results: Results, bound: float) -> Iterator[Target]:
     f, c = results.find("connect", "f"), results.find("connect", "c")
     if f and c and (above := f.ratio("wsroute")) and (below := c.ratio("wsroute")):
         yield Target("wsroute: connect f / connect c", above / below, bound)
+
+
+def _kit(results: Results, bound: float) -> Iterator[Target]:
+    """What a test with `wsroute.testing` costs, against the ASGI call that it would make by hand."""
+    cell = results.find("testing", "echo")
+    if cell and (found := cell.ratio("wsroute", "raw")) is not None:
+        yield Target("testing echo: connect() / a task and two queues by hand", found, bound)
 
 
 def _called(group: str, name: str) -> str:

@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 from tests.benchmarks import adapters
-from tests.benchmarks.cells import TEXT, Cell, WrongAnswer, all_cells, check
-from tests.benchmarks.client import Client, Lifespan
+from tests.benchmarks.cells import Cell, WrongAnswer, all_cells, check
+from tests.benchmarks.client import Lifespan
 from tests.benchmarks.machine import pin
 
 #: Connections whose scopes are made ahead, so that making them is not timed. Few, since the processor's cache is small.
@@ -70,13 +70,14 @@ class Bench:
         cell, life = self._cell, self._life
         assert cell and life
         app = life.app
-        clients = [Client(TEXT, cell.messages) for _ in range(count)]
+        clients = [cell.client() for _ in range(count)]
         calls = [(cell.handshake.scope(life.state), client.receive, client.send) for client in clients]
         start = time.process_time_ns()
         for scope, receive, send in calls:
             await app(scope, receive, send)
         spent = time.process_time_ns() - start
-        if any(client.reply != cell.reply for client in clients):
+        expected = cell.reply
+        if any(client.reply != expected for client in clients):
             raise WrongAnswer("a connection did not get its answer")
         return spent
 

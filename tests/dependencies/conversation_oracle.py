@@ -122,31 +122,37 @@ class ConversationOracle(Oracle):
         """One call of a handler: what lives for it is made, it is called, that is closed, and the reply is sent."""
 
         async def call(*spoken: Any) -> None:
-            before = dict(self.values)
-            tasks = [key for key in self.specials if key[0] is Special.BACKGROUND_TASKS]
-            around = {key: self.specials.pop(key) for key in tasks}
-            reply = None
+            before, around = dict(self.values), dict(self.specials)
+            self.specials = {key: made for key, made in around.items() if key[0] is not Special.BACKGROUND_TASKS}
             self.spoken = dict(zip(SPOKEN if len(spoken) == 1 else SPOKEN[1:], spoken, strict=False))
             try:
-                async with Lifetime() as turn:
-                    self.stacks["message"] = turn
-                    visited: set[Place] = set(self.values)
-                    try:
-                        for child, scopes, child_place in self.below(handler.node, (), place):
-                            await self.visit(child, scopes, child_place, "message", visited)
-                    except Ended:
-                        return
-                    reply = await self.reply(handler, place)
-                if reply is not None:
-                    await self.websocket.send_text(reply)
-                await self.background()
+                await self.answer(handler, place)
+            except Exception as error:
+                if only_disconnects(error):
+                    await self.background()
+                raise
             finally:
-                self.values = before
-                self.specials = {key: made for key, made in self.specials.items() if key not in tasks} | around
-                for key in [key for key in self.specials if key[0] is Special.BACKGROUND_TASKS and key not in around]:
-                    del self.specials[key]
+                # Of what it has made, the connection keeps all but what is made for each turn.
+                made = {key: value for key, value in self.specials.items() if key[0] is not Special.BACKGROUND_TASKS}
+                self.values, self.specials = before, around | made
 
         return call
+
+    async def answer(self, handler: Handler, place: Place) -> None:
+        """Call a handler with what lives for the call, and send what it returns."""
+        reply = None
+        async with Lifetime() as turn:
+            self.stacks["message"] = turn
+            visited: set[Place] = set(self.values)
+            try:
+                for child, scopes, child_place in self.below(handler.node, (), place):
+                    await self.visit(child, scopes, child_place, "message", visited)
+            except Ended:
+                return
+            reply = await self.reply(handler, place)
+        if reply is not None:
+            await self.websocket.send_text(reply)
+        await self.background()
 
     async def reply(self, handler: Handler, place: Place) -> Any:
         """What a handler returns; what it yields is sent at once."""

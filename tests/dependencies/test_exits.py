@@ -603,3 +603,31 @@ def test_is_disconnect() -> None:
     assert is_disconnect(ExceptionGroup("", [disconnect, ExceptionGroup("", [disconnect])]))
     assert not is_disconnect(ExceptionGroup("", [disconnect, ValueError()]))
     assert not is_disconnect(ValueError())
+
+
+async def test_what_is_open_can_be_named_from_outside() -> None:
+    async def session() -> AsyncIterator[None]:
+        yield
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        yield
+
+    @asynccontextmanager
+    async def pool() -> AsyncIterator[None]:
+        yield
+
+    class Plain(AbstractAsyncContextManager[None]):
+        async def __aexit__(self, *details: object) -> None: ...
+
+    here = "test_what_is_open_can_be_named_from_outside.<locals>"
+    async with Exits("endpoint") as exits:
+        assert exits.still_open() == []
+        await exits.start(session())  # type: ignore[arg-type]  # an async generator is written as an iterator
+        await exits.hold(ThreadedContext(lock()))
+        await exits.hold(InlineContext(lock()))
+        await exits.open(pool())
+        await exits.open(Plain())
+        names = [f"{here}.session", f"{here}.lock", f"{here}.lock", f"{here}.pool", f"{__name__}.{here}.Plain instance"]
+        assert exits.still_open() == names
+    assert exits.still_open() == []

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from types import MappingProxyType
 from typing import Any
 
-import fastapi
 import pytest
 
+from tests.frameworks import fastapi
 from wsroute import Depends, Inject, Injects, InvalidParameterError, Query, Security
 from wsroute.dependencies.markers import DependsMarker, read_marker
 from wsroute.dependencies.providers import Providers, Reach, read_dependencies

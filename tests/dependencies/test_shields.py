@@ -16,7 +16,7 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
 from wsroute.dependencies import shields
-from wsroute.dependencies.shields import enter_shield
+from wsroute.dependencies.shields import calm_scope, enter_shield
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +69,34 @@ async def test_a_shield_is_made_in_a_scope_also_in_one_that_is_shielded() -> Non
         with CancelScope(shield=True):
             assert await ask()
         assert await ask()
+
+
+@on_asyncio
+async def test_no_shield_is_made_because_of_a_scope_that_nobody_cancels_meanwhile() -> None:
+    async def connection() -> list[bool]:
+        found = []
+        with calm_scope():
+            found.append(await ask())
+            with calm_scope():
+                found.append(await ask())
+            with CancelScope():
+                found.append(await ask())
+        return [*found, is_made()]
+
+    assert await asyncio.create_task(connection()) == [False, False, True, False]
+
+
+async def test_a_shield_is_made_because_of_what_is_around_such_a_scope() -> None:
+    with CancelScope(), calm_scope():
+        assert await ask()
+
+
+async def test_such_a_scope_is_cancelled_as_every_other() -> None:
+    with calm_scope() as scope:
+        scope.cancel()
+        await checkpoint()
+
+    assert scope.cancelled_caught
 
 
 async def test_a_shield_is_made_in_a_task_of_a_task_group() -> None:

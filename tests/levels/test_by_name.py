@@ -11,13 +11,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import fastapi
 import pytest
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, ValidationError
 
+from tests.frameworks import FastAPI, fastapi
 from tests.handshakes import handshake
 from tests.levels.talk import connect, refusal, reply
 from wsroute import (

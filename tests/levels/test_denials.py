@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.frameworks import FastAPI
 from tests.server import IMPLEMENTATIONS, LONG, Server, tolerant
 from tests.wire.test_server import closed, problems, refused
 from wsroute import (

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import anyio
 import pytest
 from anyio.abc import TaskGroup
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
     BaseInterceptor,

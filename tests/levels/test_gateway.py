@@ -6,15 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-import fastapi
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Match, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI, fastapi
 from tests.levels.talk import connect, refusal, reply
 from wsroute import (
     AllowAny,

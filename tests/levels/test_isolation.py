@@ -9,12 +9,12 @@ from typing import Any
 
 import anyio
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from tests.levels.recording import Recorder
 from tests.levels.story import story
 from wsroute import (

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.datastructures import URL, URLPath
 from starlette.routing import BaseRoute, Mount, NoMatchFound, Route, Router
 
+from tests.frameworks import FastAPI
 from tests.levels.talk import reply
 from wsroute import APIWebSocketRoute, WebSocket, WebSocketGateway, WebSocketRouter, WebSocketView, websocket
 

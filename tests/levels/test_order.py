@@ -13,11 +13,11 @@ from typing import Any
 
 import anyio
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from tests.levels.recording import AROUND, LEVELS, Fault, Recorder
 from tests.levels.story import story
 from wsroute import WebSocket, WebSocketGateway, WebSocketRouter, WebSocketView, websocket

@@ -11,12 +11,12 @@ from typing import Annotated, Any, get_args
 
 import anyio
 import pytest
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from tests.frameworks import FastAPI
 from tests.handshakes import handshake
 from tests.levels.talk import connect, refusal, reply
 from wsroute import (

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from wsroute import WebSocketRouter, WsRouteError
+from wsroute.testing import lifespan_sync
 
 Declare = Callable[[WebSocketRouter], None]
 
@@ -98,7 +98,7 @@ def _without_parameters(test: Callable[[], None]) -> Callable[[], None]:
 
 
 def _start(router: WebSocketRouter) -> None:
-    with TestClient(router):
+    with lifespan_sync(router):
         raise AssertionError("a server starts")
 
 

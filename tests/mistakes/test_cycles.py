@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from starlette.testclient import TestClient
-
 from tests.mistakes.said import at_declaration, says
 from wsroute import (
     DependencyCycleError,
@@ -13,6 +11,7 @@ from wsroute import (
     WebSocket,
     WebSocketRouter,
 )
+from wsroute.testing import connect_sync
 
 
 async def itself(value: Annotated[int, Depends(lambda: 0)], again: Annotated[int, Depends(itself)]) -> int:
@@ -101,13 +100,12 @@ def test_a_cycle_that_comes_with_an_override_is_raised_when_the_set_is_first_use
     test = test_a_cycle_that_comes_with_an_override_is_raised_when_the_set_is_first_used
     router.dependency_overrides[settings] = itself
     router.check()
-    client = TestClient(router)
     for _ in range(2):
-        with says(DependencyCycleError, CYCLE_BY_OVERRIDE, test), client.websocket_connect("/items"):
+        with says(DependencyCycleError, CYCLE_BY_OVERRIDE, test), connect_sync(router, "/items"):
             raise AssertionError("accepted")
 
     router.dependency_overrides.clear()
-    with client.websocket_connect("/items") as websocket:
+    with connect_sync(router, "/items") as websocket:
         assert websocket.receive_json() == 1
 
 

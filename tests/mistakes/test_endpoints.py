@@ -104,7 +104,7 @@ def test_an_async_context_manager_endpoint(router: WebSocketRouter) -> None:
       route '/items'
       HERE.Endpoint
       expected: a coroutine function, which can wait for messages
-      remedy: hand over an async def function, or an instance with an async __call__
+      remedy: hand over an async def function, an instance with an async __call__, or a WebSocketListener
     """,
 )
 def test_a_class_as_endpoint(router: WebSocketRouter) -> None:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from inspect import signature
 from typing import Annotated, Any
 
-import fastapi
 import pytest
 
+from tests.frameworks import fastapi
 from tests.mistakes.said import at_declaration, get_limit, says
 from wsroute import (
     APIWebSocketRoute,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import fastapi
 import pytest
 from pydantic import Field
 
+from tests.frameworks import fastapi, needs_fastapi
 from tests.mistakes.said import at_declaration, get_limit, says
 from wsroute import (
     APIWebSocketRoute,
@@ -130,6 +130,7 @@ BODY = """
     """
 
 
+@needs_fastapi
 @pytest.mark.parametrize("marker", [fastapi.Body, fastapi.Form, fastapi.File])
 def test_a_marker_of_fastapi_that_reads_a_body(marker: Callable[[], Any]) -> None:
     async def endpoint(websocket: WebSocket, item: Annotated[str, marker()]) -> None: ...
@@ -156,6 +157,7 @@ def test_a_marker_that_is_not_called(router: WebSocketRouter) -> None:
 
 
 @at_declaration(InvalidParameterError, UNCALLED.format("Depends"))
+@needs_fastapi
 def test_a_marker_of_fastapi_that_is_not_called(router: WebSocketRouter) -> None:
     @router.websocket("/items")
     async def endpoint(websocket: WebSocket, item: Any = fastapi.Depends) -> None: ...

@@ -26,8 +26,9 @@ from wsroute import (
       HERE.endpoint
          parameter 'filter'
       expected: a marker, since only scalars are read from the query string by themselves, and a handshake has no body
-      remedy: write Annotated[Filter, Query()] to read it from the query string, or Annotated[Filter, Depends(...)] if \
-it is a dependency
+      remedy: write Annotated[Filter, Query()] to read it from the query string, \
+Annotated[Filter, Depends(...)] if it is a dependency, or Annotated[Filter, Payload()] if it is the message of a \
+listener
     """,
 )
 def test_a_model_without_a_marker(router: WebSocketRouter) -> None:
@@ -43,8 +44,9 @@ def test_a_model_without_a_marker(router: WebSocketRouter) -> None:
       HERE.endpoint
          parameter 'tags'
       expected: a marker, since only scalars are read from the query string by themselves, and a handshake has no body
-      remedy: write Annotated[list[str], Query()] to read it from the query string, or Annotated[list[str], \
-Depends(...)] if it is a dependency
+      remedy: write Annotated[list[str], Query()] to read it from the query string, \
+Annotated[list[str], Depends(...)] if it is a dependency, or Annotated[list[str], Payload()] if it is the message of a \
+listener
     """,
 )
 def test_a_list_without_a_marker(router: WebSocketRouter) -> None:
@@ -60,8 +62,9 @@ def test_a_list_without_a_marker(router: WebSocketRouter) -> None:
       HERE.endpoint
          parameter 'settings'
       expected: a marker, since only scalars are read from the query string by themselves, and a handshake has no body
-      remedy: write Annotated[dict[str, int], Json, Query()] to read it from the query string, or Annotated[dict[str, \
-int], Depends(...)] if it is a dependency
+      remedy: write Annotated[dict[str, int], Json, Query()] to read it from the query string, \
+Annotated[dict[str, int], Depends(...)] if it is a dependency, or Annotated[dict[str, int], Payload()] if it is the \
+message of a listener
     """,
 )
 def test_a_dict_without_a_marker_is_told_what_a_query_string_can_carry(router: WebSocketRouter) -> None:
@@ -84,8 +87,9 @@ def test_what_the_remedy_for_a_dict_says_works() -> None:
          └─ HERE.dependency
             parameter 'filter'
       expected: a marker, since only scalars are read from the query string by themselves, and a handshake has no body
-      remedy: write Annotated[Filter, Query()] to read it from the query string, or Annotated[Filter, Depends(...)] if \
-it is a dependency
+      remedy: write Annotated[Filter, Query()] to read it from the query string, \
+Annotated[Filter, Depends(...)] if it is a dependency, or Annotated[Filter, Payload()] if it is the message of a \
+listener
     """,
 )
 def test_nothing_outside_provides_the_unmarked_parameter_of_a_dependency(router: WebSocketRouter) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fastapi
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount, WebSocketRoute
 from starlette.testclient import TestClient
 
+from tests.frameworks import fastapi, needs_fastapi
 from tests.mistakes.said import get_limit
 from wsroute import (
     APIWebSocketRoute,
@@ -67,7 +67,7 @@ def test_a_router_in_itself() -> None:
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
-        (fastapi.APIRouter(), "<fastapi.routing.APIRouter object>"),
+        pytest.param(fastapi.APIRouter(), "<fastapi.routing.APIRouter object>", marks=needs_fastapi),
         (Starlette(), "<starlette.applications.Starlette object>"),
         (None, "None"),
     ],
@@ -82,9 +82,9 @@ def test_including_something_else(other: Any, shown: str) -> None:
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
-        (fastapi.APIRouter(), "<fastapi.routing.APIRouter object>"),
+        pytest.param(fastapi.APIRouter(), "<fastapi.routing.APIRouter object>", marks=needs_fastapi),
         (Starlette, "starlette.applications.Starlette"),
-        (WebSocketRouter(), "<wsroute.routing.router.WebSocketRouter object>"),
+        (WebSocketRouter("/rooms"), "WebSocketRouter('/rooms')"),
     ],
 )
 def test_attaching_to_something_else(other: Any, shown: str) -> None:

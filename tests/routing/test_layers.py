@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
 
+from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
     Depends,
@@ -173,3 +174,26 @@ def test_a_level_above_captures_the_local_names_of_its_dependencies(monkeypatch:
 
 
 async def endpoint() -> None: ...
+
+
+async def handler(text: str) -> None: ...
+
+
+async def ticks() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda **options: WebSocketRouter(**options),
+        lambda **options: APIWebSocketRoute("/", endpoint, **options),
+        lambda **options: WebSocketRouter().websocket("/", **options)(endpoint),
+        lambda **options: WebSocketRouter().add_api_websocket_route("/", endpoint, **options),
+        lambda **options: WebSocketRouter().listener("/", **options)(handler),
+        lambda **options: WebSocketRouter().stream("/", **options)(ticks),
+    ],
+)
+def test_an_option_that_there_is_not_is_not_passed_over(declare: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match=r"argument 'max_size'. What can be said about messages is max_message_size, "):
+        declare(max_size=1024)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -14,7 +13,9 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import APIWebSocketRoute, HTTPException, WebSocket, WebSocketRouter
+from wsroute.testing import connect_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ def test_a_socket_makes_urls_of_names(way: str, scheme: str) -> None:
         "mounted": Starlette(routes=[Mount("/m", router)]),
     }
     prefix = "/m" if way == "mounted" else ""
-    with TestClient(apps[way]).websocket_connect(f"{scheme}://testserver{prefix}/rooms/a") as websocket:
+    with connect_sync(apps[way], f"{scheme}://testserver{prefix}/rooms/a") as websocket:
         assert websocket.receive_text() == f"{scheme}://testserver{prefix}/rooms/other"
 
 
@@ -111,19 +112,19 @@ def test_requests_and_sockets_share_a_path() -> None:
 
     router = WebSocketRouter(routes=[APIWebSocketRoute("/rooms", endpoint)])
     for routes in ([Route("/rooms", page), router], [router, Route("/rooms", page)]):
-        client = TestClient(Starlette(routes=routes))
-        assert client.get("/rooms").text == "page"
-        with client.websocket_connect("/rooms") as websocket:
+        app = Starlette(routes=routes)
+        assert TestClient(app).get("/rooms").text == "page"
+        with connect_sync(app, "/rooms") as websocket:
             assert websocket.receive_json() == ["/rooms", {}]
 
 
 def test_what_comes_after_a_router_is_found() -> None:
     routes: list[BaseRoute] = [WebSocketRouter("/a", routes=[APIWebSocketRoute("/b", endpoint)])]
     routes += [WebSocketRoute("/a/{rest:path}", plain), WebSocketRouter(routes=[APIWebSocketRoute("/c", endpoint)])]
-    client = TestClient(Starlette(routes=routes))
+    app = Starlette(routes=routes)
 
     for path, found in [("/a/b", "/a/b"), ("/a/c", "plain"), ("/c", "/c")]:
-        with client.websocket_connect(path) as websocket:
+        with connect_sync(app, path) as websocket:
             assert websocket.receive_json()[0] == found
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import APIWebSocketRoute, Depends, HTTPException, WebSocket, WebSocketRouter
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +160,26 @@ async def test_dependencies_of_levels_are_overridden_too() -> None:
 
     outer.dependency_overrides[forbidden] = lambda: None
     assert await said_by(outer) == "original other"
+
+
+async def test_a_route_says_whom_it_asks_and_may_be_told_to_ask_others() -> None:
+    near, other = Provider(), Provider()
+    route = APIWebSocketRoute("/", endpoint, dependency_overrides_provider=near)
+    router = WebSocketRouter(routes=[route])
+    [effective] = router.routes
+    assert isinstance(effective, APIWebSocketRoute)
+    assert effective.override_providers == (near, router)
+
+    near.dependency_overrides[original] = saying("near's")
+    other.dependency_overrides[original] = saying("other's")
+    effective.override_providers = (other, *effective.override_providers)
+    assert await said_by(router) == "other's other"
+    effective.override_providers = (near, router)
+    assert await said_by(router) == "near's other"
+
+
+def test_a_route_knows_by_which_names_its_levels_provide() -> None:
+    router = WebSocketRouter(dependencies={"outer": original}, routes=[APIWebSocketRoute("/", endpoint)])
+    [route] = router.routes
+    assert isinstance(route, APIWebSocketRoute)
+    assert route.provided_names == ("outer",)

@@ -9,15 +9,14 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.convertors import IntegerConvertor
 from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound, Router, WebSocketRoute
-from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Scope
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI
 from wsroute import (
     APIWebSocketRoute,
     Dependant,
@@ -32,6 +31,7 @@ from wsroute import (
     WebSocketRouter,
 )
 from wsroute.routing.layers import Layer
+from wsroute.testing import connect_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -213,8 +213,8 @@ def in_fastapi(route: BaseRoute) -> FastAPI:
     ],
 )
 def test_a_route_is_served_by_whatever_serves_routes(make: Callable[[BaseRoute], ASGIApp], prefix: str) -> None:
-    client = TestClient(make(APIWebSocketRoute("/items/{item}", endpoint)))
-    with client.websocket_connect(f"{prefix}/items/7?q=all") as websocket:
+    app = make(APIWebSocketRoute("/items/{item}", endpoint))
+    with connect_sync(app, f"{prefix}/items/7?q=all") as websocket:
         assert websocket.receive_json() == {"item": 7, "q": "all"}
 
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from tests.asgi import Peer
 from wsroute import APIWebSocketRoute, InvalidParameterError, RouterError, WebSocket, WebSocketRouter
+from wsroute.testing import connect_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -116,8 +117,8 @@ def test_what_else_a_router_holds_answers_requests_itself() -> None:
     assert client.get("/").text == client.get("/mounted/").text == "page"
     assert client.post("/").status_code == 405
     assert client.get("/mounted/other").status_code == 404
-    with client.websocket_connect("/"):
-        pass
+    with connect_sync(router) as websocket:
+        websocket.expect_close(1000)
 
 
 # --- The lifespan --------------------------------------------------------------------------------------------------

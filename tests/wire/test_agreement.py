@@ -49,7 +49,7 @@ async def outcome(websocket: WebSocket, method: str, arguments: tuple[Any, ...])
 
 
 async def compare(script: list[Message], calls: list[tuple[str, tuple[Any, ...]]]) -> None:
-    peers = [Peer().deliver(*script, LEAVE) for _ in range(2)]
+    peers = [Peer(scope={"subprotocols": ["chat"]}).deliver(*script, LEAVE) for _ in range(2)]
     theirs = WebSocket(peers[0].scope, peers[0].receive, peers[0].send)
     ours = Socket(peers[1].scope, peers[1].receive, peers[1].send)
     for method, arguments in calls:

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from wsroute.wire.frames import merge_headers, sendable, sendable_code, sendable_reason, sendable_status
+from wsroute.wire.frames import (
+    is_sendable_code,
+    merge_headers,
+    sendable,
+    sendable_code,
+    sendable_reason,
+    sendable_status,
+)
 
 
 class Code(IntEnum):
@@ -17,6 +24,7 @@ class Code(IntEnum):
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999])
 def test_a_legal_close_code_is_sent_as_it_is(code: int, caplog: pytest.LogCaptureFixture) -> None:
+    assert is_sendable_code(code)
     assert sendable_code(code) == code
     assert not caplog.records
 
@@ -29,6 +37,8 @@ def test_an_enumeration_of_codes_is_sent_as_plain_numbers() -> None:
     "code", [-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 10**9, True, None, "1000", 1000.0, [1000]]
 )
 def test_an_illegal_close_code_is_sent_as_1011_and_logged(code: object, caplog: pytest.LogCaptureFixture) -> None:
+    assert not is_sendable_code(code)
+    assert not caplog.records
     assert sendable_code(code) == 1011
     [record] = caplog.records
     assert (record.name, record.levelno) == ("wsroute", logging.ERROR)

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from anyio import fail_after, to_thread
-from fastapi import FastAPI
-from fastapi.exception_handlers import http_exception_handler
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.routing import WebSocketRoute
@@ -18,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI, needs_fastapi
 from wsroute.exceptions import WebSocketRequestValidationError, WsRouteError
 from wsroute.wire.handlers import HandlerTable, call_handler, find_handler
 from wsroute.wire.socket import Socket
@@ -137,7 +136,10 @@ async def test_the_handlers_of_an_application_are_asked(application: type[Starle
     assert find_handler((), websocket.scope, WebSocketException(4001)) is first
 
 
+@needs_fastapi
 def test_behind_a_default_of_a_framework_the_search_goes_on() -> None:
+    from fastapi.exception_handlers import http_exception_handler  # not everyone who runs the tests has it
+
     classes: dict[Any, Any] = {HTTPException: http_exception_handler, Base: first}
     codes: dict[int, Any] = {418: http_exception_handler}
 

@@ -65,7 +65,8 @@ both = pytest.mark.parametrize("base", [WebSocket, Relayed])
 
 @both
 async def test_a_conversation_is_starlettes(base: type[WebSocket]) -> None:
-    peer = Peer().say("a", b"b", '{"c":1}', b'{"d":2}', "rest").leave(1001, "bye")
+    peer = Peer(scope={"subprotocols": ["chat"]})
+    peer.say("a", b"b", '{"c":1}', b'{"d":2}', "rest").leave(1001, "bye")
     websocket = socket(peer, base)
     assert (websocket.client_state, websocket.application_state, websocket.ended) == (CONNECTING, CONNECTING, False)
     await websocket.accept("chat")

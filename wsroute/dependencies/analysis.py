@@ -174,7 +174,8 @@ def _check_endpoint(call: Callable[..., Any], location: Location) -> None:
     if form is Form.COROUTINE:
         return
     if is_class(call):
-        found, remedy = "a class", "hand over an async def function, or an instance with an async __call__"
+        found = "a class"
+        remedy = "hand over an async def function, an instance with an async __call__, or a WebSocketListener"
     else:
         article = "an" if form.is_async else "a"
         found = f"{article} {form.value} function" if form.is_context else "synchronous"

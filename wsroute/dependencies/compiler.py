@@ -16,7 +16,7 @@ from weakref import finalize
 from starlette.requests import HTTPConnection
 
 from wsroute.dependencies.callables import describe
-from wsroute.dependencies.exits import EndpointTasks, is_disconnect
+from wsroute.dependencies.exits import EndpointTasks
 from wsroute.dependencies.fields import Group
 from wsroute.dependencies.levels import CallNext
 from wsroute.dependencies.models import Special
@@ -148,18 +148,6 @@ class _PlanWriter(TurnWriter):
                 # session does it.
                 self._line(f"await {self._own('finish', self.runtime.finish)}(websocket)")
             self._write_background(background)
-
-    @contextmanager
-    def _background_on_disconnect(self, targets: list[str]) -> Iterator[None]:
-        if not targets:
-            yield
-            return
-        with self._block("try:"):
-            yield
-        with self._block("except Exception as error:"):
-            with self._block(f"if {self._own('is_disconnect', is_disconnect)}(error):"):
-                self._write_background(targets)
-            self._line("raise")
 
     @contextmanager
     def _task_group(self) -> Iterator[None]:

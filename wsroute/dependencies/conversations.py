@@ -241,7 +241,8 @@ def _check_form(form: Form, listener: Listener, call: Callable[..., Any], locati
         wanted = (Form.COROUTINE,)
     if form in wanted:
         return
-    found = f"a {form.value} function" if form.is_context or form is Form.COROUTINE else "synchronous"
+    article = "an" if form.value.startswith("a") else "a"
+    found = f"{article} {form.value} function" if form.is_context or form is Form.COROUTINE else "synchronous"
     what = "an async generator function" if wanted[0] is Form.ASYNC_GENERATOR else "a coroutine function"
     raise EndpointError(
         location,

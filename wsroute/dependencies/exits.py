@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 from starlette.websockets import WebSocketDisconnect
 
+from wsroute.dependencies.callables import describe
 from wsroute.dependencies.shields import enter_shield
 from wsroute.exceptions import SwallowedExceptionError
 
@@ -76,6 +77,11 @@ class Exits:
         """
         self._open.append((enter_shield(), generator))
         return generator.__anext__()
+
+    def still_open(self) -> list[str]:
+        """The qualified names of what is open, first opened first; for who looks at a connection from outside."""
+        managers = [getattr(inner, "_manager", inner) for _, inner in self._open]
+        return [describe(getattr(manager, "gen", manager)) for manager in managers]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None

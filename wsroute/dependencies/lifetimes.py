@@ -144,7 +144,7 @@ def check_outlives_messages(node: Dependant, *, what: str, remedy: str) -> None:
         where,
         problem=f"{what} needs {needed}",
         expected="what lives for one message in listeners only: in their handlers, and in what these need",
-        remedy=remedy,
+        remedy=remedy if own is None else "declare a listener: @router.listener(path)",
     )
 
 

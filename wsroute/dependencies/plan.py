@@ -39,28 +39,25 @@ class Plan:
     """What happens on a connection.
 
     Attributes:
-        steps: The calls in their order; the last one is the endpoint, or the conversation of a listener.
+        steps: The calls in their order; without a conversation, the last one is the endpoint.
         values: What of the connection they use, beside the socket.
+        exchange: The conversation, if the endpoint is a listener or a stream.
     """
 
     steps: tuple[AnyStep, ...]
     values: tuple[Value, ...]
+    exchange: Exchange | None = None
 
     @property
     def calls(self) -> tuple[Step, ...]:
         """All calls, those that permissions make included."""
-        return calls_of(self.steps)
+        spoken = () if self.exchange is None else self.exchange.calls
+        return (*calls_of(self.steps), *spoken)
 
     @property
     def endpoint(self) -> Step:
         """The call of the endpoint; of a conversation, the last of its calls."""
         return self.calls[-1]
-
-    @property
-    def exchange(self) -> Exchange | None:
-        """The conversation, if the endpoint is a listener or a stream."""
-        last = self.steps[-1]
-        return last if isinstance(last, Exchange) else None
 
     @property
     def name(self) -> str:
@@ -72,14 +69,15 @@ class Plan:
         """The steps, cut behind each interceptor."""
         stages = []
         before: list[AnyStep] = []
+        endpoint = None if self.exchange is not None else self.endpoint
         for step in self.steps:
-            if isinstance(step, Exchange) or (
-                isinstance(step, Step) and (step.is_interceptor or step is self.steps[-1])
-            ):
+            if isinstance(step, Step) and (step.is_interceptor or step is endpoint):
                 stages.append(Stage(tuple(before), step))
                 before = []
             else:
                 before.append(step)
+        if self.exchange is not None:
+            stages.append(Stage(tuple(before), self.exchange))
         return tuple(stages)
 
     def value_of(self, special: Special) -> Value | None:
@@ -88,11 +86,11 @@ class Plan:
 
     def explain(self) -> str:
         """The plan as text, one line for each step: what runs, with what, where, and for how long it lives."""
-        rows = _rows_of(self.steps[:-1])
         if self.exchange is not None:
-            rows += [row for turn in self.exchange.turns for row in _rows_of_turn(turn, self.exchange)]
+            turns = [row for turn in self.exchange.turns for row in _rows_of_turn(turn, self.exchange)]
+            rows = [*_rows_of(self.steps), *turns]
         else:
-            rows.append(("", _call(self.endpoint), "the endpoint"))
+            rows = [*_rows_of(self.steps[:-1]), ("", _call(self.endpoint), "the endpoint")]
         width = max(len(target) for target, _, _ in rows)
         digits = len(str(len(rows)))
         lines = (

@@ -83,17 +83,20 @@ def make_plan(dependant: Dependant) -> Plan:
     for condition in dependant.permissions:
         calls = tuple(planner.step(question, ()) for question in condition.questions())
         planner.steps.append(Check(condition, calls))
+    exchange = None
+    endpoint: list[AnyStep] = []
     if dependant.conversation is None:
         planner.visit(dependant, ())
+        endpoint = [planner.steps.pop()]
     else:
-        planner.steps.append(planner.exchange(dependant, dependant.conversation))
+        exchange = planner.exchange(dependant, dependant.conversation)
     steps = planner.steps
     if any(step.lifetime == "function" for step in steps):
         # What lives longer is opened first, so that closing is last-opened-first throughout. The sort is stable,
         # interceptors and permissions come first in it, and nothing needs what lives shorter, so every step still
         # comes after what it needs.
-        steps = [*sorted(steps[:-1], key=lambda step: step.lifetime == "function"), steps[-1]]
-    return Plan(tuple(steps), tuple(planner.values.values()))
+        steps = sorted(steps, key=lambda step: step.lifetime == "function")
+    return Plan((*steps, *endpoint), tuple(planner.values.values()), exchange)
 
 
 class _Planner:

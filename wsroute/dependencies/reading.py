@@ -253,8 +253,9 @@ def check_needs_no_marker(read: Read, where: Location) -> None:
         problem=f"{read.name!r} is {shown} and carries no marker",
         expected="a marker, since only scalars are read from the query string by themselves, and a handshake has no "
         "body",
-        remedy=f"write Annotated[{shown}, {in_query}] to read it from the query string, or "
-        f"Annotated[{shown}, Depends(...)] if it is a dependency",
+        remedy=f"write Annotated[{shown}, {in_query}] to read it from the query string, "
+        f"Annotated[{shown}, Depends(...)] if it is a dependency, or "
+        f"Annotated[{shown}, Payload()] if it is the message of a listener",
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from anyio import CancelScope
+
+#: The identities of those scopes that nothing has to be shielded from, while they are entered.
+_calm: set[int] = set()
 
 
 def enter_shield() -> CancelScope | None:
@@ -25,9 +29,30 @@ def enter_shield() -> CancelScope | None:
     if task is not None and (states := _states_of_tasks()) is not None:
         state = states.get(task)
         innermost: CancelScope | None = None if state is None else state.cancel_scope
+        if innermost is None or id(innermost) in _calm:
+            return None
         # Another one of its class takes half the time that anyio takes to find the class first.
-        return None if innermost is None else type(innermost)().__enter__()
+        return type(innermost)().__enter__()
     return CancelScope().__enter__()
+
+
+@contextmanager
+def calm_scope() -> Iterator[CancelScope]:
+    """A cancel scope whose user cancels it only while no dependency is open that was opened in it.
+
+    So no dependency needs a shield because of it. Because of a scope around it, it does: that one may be cancelled at
+    any time.
+    """
+    shield = enter_shield()
+    if shield is not None:
+        shield.__exit__(None, None, None)
+    with CancelScope() as scope:
+        if shield is None:
+            _calm.add(id(scope))
+        try:
+            yield scope
+        finally:
+            _calm.discard(id(scope))
 
 
 @cache

@@ -196,24 +196,9 @@ class Exchange(NamedTuple):
         """All calls of all turns."""
         return tuple(chain.from_iterable(turn.calls for turn in self.turns))
 
-    @property
-    def lifetime(self) -> Lifetime:
-        """How long it goes on."""
-        return "function"
 
-    @property
-    def takes_socket(self) -> bool:
-        """Whether it is handed the WebSocket, and so could end the connection."""
-        return True
-
-    @property
-    def can_share_hop(self) -> bool:
-        """Whether it can run in one worker-thread hop together with its neighbours."""
-        return False
-
-
-#: Whatever a plan has a line for.
-AnyStep: TypeAlias = Step | Check | Shared | Exchange
+#: Whatever comes before an endpoint, or a conversation.
+AnyStep: TypeAlias = Step | Check | Shared
 
 
 StepT = TypeVar("StepT", bound=AnyStep)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from wsroute.dependencies.callables import Form, describe
-from wsroute.dependencies.exits import Exits, Items
+from wsroute.dependencies.exits import Exits, Items, is_disconnect
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.source import quoted
@@ -46,19 +46,24 @@ class TurnWriter(StepWriter):
         with self._block(f"async def {turn.name}({parameters}):"):
             for value in turn.values:
                 self._write_value(value)
-            replies = turn.call.form is Form.COROUTINE and encoder.sends
-            has_exits = needs_exits(turn.steps)
-            if replies and has_exits:
-                # A dependency may swallow a disconnect, and nothing else.
-                self._line("reply = None")
-            with self._exits("message", turn.steps, describe(turn.call.call)):
-                # What they read of the handshake has been read. When the connection has ended, nobody can refuse it.
-                self._write_steps(map(_without_fields, turn.steps), ends=turn is not exchange.on_disconnect)
-                self._write_reply(turn.call, encoder)
-            if replies:
-                self._write_send(encoder, may_be_none=has_exits or encoder.may_be_none)
-            self._write_background([value.target for value in turn.values])
+            background = [value.target for value in turn.values]
+            with self._background_on_disconnect(background):
+                self._write_call(turn, encoder, ends=turn is not exchange.on_disconnect)
+            self._write_background(background)
         self._socket_handed_out = handed_out
+
+    def _write_call(self, turn: Turn, encoder: Encoder, *, ends: bool) -> None:
+        replies = turn.call.form is Form.COROUTINE and encoder.sends
+        has_exits = needs_exits(turn.steps)
+        if replies and has_exits:
+            # A dependency may swallow a disconnect, and nothing else.
+            self._line("reply = None")
+        with self._exits("message", turn.steps, describe(turn.call.call)):
+            # What they read of the handshake has been read. When the connection has ended, nobody can refuse it.
+            self._write_steps(map(_without_fields, turn.steps), ends=ends)
+            self._write_reply(turn.call, encoder)
+        if replies:
+            self._write_send(encoder, may_be_none=has_exits or encoder.may_be_none)
 
     def _write_reply(self, call: Step, encoder: Encoder) -> None:
         """Call a handler. What it returns becomes a frame while what it was made with is still open."""
@@ -88,6 +93,18 @@ class TurnWriter(StepWriter):
         exits = self._own("Exits", Exits)
         with self._block(f"async with {exits}({quoted(who)}) as {exits_of(lifetime)}:"):
             yield
+
+    @contextmanager
+    def _background_on_disconnect(self, targets: list[str]) -> Iterator[None]:
+        if not targets:
+            yield
+            return
+        with self._block("try:"):
+            yield
+        with self._block("except Exception as error:"):
+            with self._block(f"if {self._own('is_disconnect', is_disconnect)}(error):"):
+                self._write_background(targets)
+            self._line("raise")
 
     def _write_background(self, targets: list[str]) -> None:
         for target in targets:

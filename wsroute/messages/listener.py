@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from inspect import getattr_static, isfunction, unwrap
-from typing import Any, ClassVar, Literal, TypeAlias, TypeGuard, TypeVar, overload
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, overload
 from weakref import WeakSet
 
 from wsroute.dependencies.callables import describe, show
 from wsroute.dependencies.conversations import Listener
-from wsroute.exceptions import EndpointError, Location
+from wsroute.exceptions import EndpointError, Location, UninjectedEndpointError
 from wsroute.messages.options import OnInvalid
 
 #: What can be called for messages: it returns the reply, or yields several.
@@ -69,6 +69,10 @@ class WebSocketListener:
     permissions: ClassVar[Sequence[Any] | None] = None
     exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
     allowed_origins: ClassVar[Literal["same-origin", "*"] | Sequence[str] | None] = None
+
+    def __await__(self) -> NoReturn:
+        # A framework that takes the class for an endpoint makes an instance, as the class is called, and awaits that.
+        raise UninjectedEndpointError(describe(type(self)))
 
 
 @overload

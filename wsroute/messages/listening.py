@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from math import inf
 from typing import Any, TypeAlias
 
-import anyio
-from anyio import CancelScope
-from anyio.abc import ObjectSendStream
 from starlette.exceptions import WebSocketException
-from starlette.types import Message
 
 from wsroute.dependencies.exits import EndpointTasks
 from wsroute.exceptions import WebSocketPayloadValidationError
+from wsroute.messages.ahead import Ahead
 from wsroute.messages.codec import Codec
 from wsroute.messages.conversation import OnDisconnect, accepted
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
-from wsroute.messages.rate import Bucket
+from wsroute.messages.patience import Patience, Receive
+from wsroute.messages.rate import Bucket, bucket_of
 from wsroute.wire.endings import MESSAGE_TOO_BIG, POLICY_VIOLATION, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.socket import Socket
 
 _Handle: TypeAlias = Callable[[Any], Awaitable[None]]
-_Receive: TypeAlias = Callable[[], Awaitable[Message]]
 
 #: RFC 3629: a character takes at most so many bytes in UTF-8.
 _BYTES_PER_CHARACTER = 4
@@ -64,34 +63,32 @@ class Listening:
                     await on_connect()
                 await self._listen(websocket, websocket.receive, handlers)
                 return
-            async with EndpointTasks() as tasks:
-                to_listener, from_reader = anyio.create_memory_object_stream[Message](self._options.read_ahead - 1)
+            async with EndpointTasks() as reading:
+                ahead = Ahead(websocket, self._options.read_ahead, reading.cancel_scope)
+                reading.start_soon(ahead.watch)
+                if on_connect is not None:
+                    await on_connect()
+                await self._listen(websocket, ahead.receive, handlers)
 
-                async def receive() -> Message:
-                    websocket.is_handling = False
-                    if websocket.is_draining:
-                        return await websocket.receive()
-                    frame = await from_reader.receive()
-                    websocket.is_handling = True
-                    return frame
+    async def _listen(self, websocket: Socket, receive: Receive, handlers: Sequence[_Handle]) -> None:
+        options = self._options
+        bucket = bucket_of(options.max_rate)
+        take = partial(self._take_messages, websocket, handlers, bucket)
+        first = options.first_message_timeout or options.idle_timeout
+        if first is None:
+            await take(receive)
+        else:
+            await Patience(receive, first, options.idle_timeout or inf).listen(take)
 
-                websocket.is_handling = True
-                with to_listener, from_reader:
-                    tasks.start_soon(_read_ahead, websocket, to_listener, tasks.cancel_scope)
-                    if on_connect is not None:
-                        await on_connect()
-                    await self._listen(websocket, receive, handlers)
-
-    async def _listen(self, websocket: Socket, receive: _Receive, handlers: Sequence[_Handle]) -> None:
+    async def _take_messages(
+        self, websocket: Socket, handlers: Sequence[_Handle], bucket: Bucket | None, receive: Receive
+    ) -> None:
         decoder, options = self._decoder, self._options
         kind, decode = decoder.kind, decoder.decode
         only_handler = handlers[0] if len(handlers) == 1 else None
-        limit = options.first_message_timeout or options.idle_timeout
         invalid = 0
-        bucket = None if options.max_rate is None else Bucket(*options.max_rate)
         while not websocket.ended:
-            frame = await receive() if limit is None else await _in_time(receive, limit)
-            limit = options.idle_timeout
+            frame = await receive()
             data = frame.get(kind)
             if data is None and frame["type"] == "websocket.disconnect":
                 return
@@ -164,22 +161,3 @@ async def _is_in_rate(websocket: Socket, bucket: Bucket) -> bool:
         raise WebSocketException(POLICY_VIOLATION, "Too many messages")
     await websocket.send_text(bucket.frame())
     return False
-
-
-async def _in_time(receive: _Receive, limit: float) -> Message:
-    with anyio.move_on_after(limit):
-        return await receive()
-    raise WebSocketException(POLICY_VIOLATION, f"No message within {limit:g} s")
-
-
-async def _read_ahead(websocket: Socket, to_listener: ObjectSendStream[Message], listener: CancelScope) -> None:
-    """Read messages while others are handled, to see whether the peer leaves.
-
-    Not while the server stops: whoever asks for a message then closes the connection, which is for the listener to do.
-    """
-    while not (websocket.ended or websocket.is_draining):
-        frame = await websocket.receive()
-        if frame["type"] == "websocket.disconnect":
-            listener.cancel()
-            return
-        await to_listener.send(frame)

@@ -6,53 +6,44 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
 import anyio
 
-from wsroute.dependencies.callables import show
-from wsroute.exceptions import RouterError
-from wsroute.routing.layers import Layer
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.wire.connections import open_connections
 from wsroute.wire.draining import drain
+from wsroute.wire.endings import restarting
 from wsroute.wire.socket import Socket
-
-#: How long, in seconds, connections may take to end. Longer than most handlers, shorter than what supervisors wait.
-DEADLINE = 20.0
 
 EVERY_APPLICATION: Any = object()
 
 
-def check_deadline(deadline: float) -> None:
-    """Check that a deadline is a time.
-
-    Raises:
-        RouterError: It is none.
-    """
-    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline >= 0:
-        raise RouterError(f"deadline={show(deadline)} is no time. It is a number of seconds from 0.")
+def refuse_all(routes: Iterable[APIWebSocketRoute]) -> None:
+    """Refuse all further connections of some routes, with 503."""
+    for route in routes:
+        route.refuse(restarting)
 
 
-async def drain_below(layer: Layer, deadline: float, app: Any) -> None:
-    """End all connections of the routes below a level.
+async def drain_routes(is_meant: Callable[[APIWebSocketRoute], bool], deadline: float, app: Any) -> None:
+    """End all connections of some routes.
 
     Args:
-        layer: The level: that of a router.
+        is_meant: Whether a route is one of them.
         deadline: How long, in seconds, they may take.
         app: The application whose connections are meant, or `EVERY_APPLICATION`; `None` is one, too: a router that is
             served alone.
     """
 
-    def is_meant(websocket: Socket) -> bool:
+    def is_one(websocket: Socket) -> bool:
         route = websocket.scope.get("route")
-        is_below = isinstance(route, APIWebSocketRoute) and route.is_below(layer)
-        return is_below and (app is EVERY_APPLICATION or websocket.scope.get("app") is app)
+        is_of_route = isinstance(route, APIWebSocketRoute) and is_meant(route)
+        return is_of_route and (app is EVERY_APPLICATION or websocket.scope.get("app") is app)
 
-    await drain(open_connections(is_meant), deadline)
+    await drain(open_connections(is_one), deadline)
 
 
 @asynccontextmanager

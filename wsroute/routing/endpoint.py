@@ -39,11 +39,29 @@ class InjectedEndpoint:
         return f"<{describe(self.__wrapped__)}, injected by wsroute>"
 
     async def __call__(self, *args: Any, **kwargs: Any) -> None:
-        error = UninjectedEndpointError(describe(self.__wrapped__))
-        if kwargs or len(args) != 3 or not isinstance(args[0], dict) or args[0].get("type") != "websocket":
-            raise error
-        await session(Socket(*args), functools.partial(_refuse, error), Policy())
+        await _refuse(describe(self.__wrapped__), args, kwargs)
 
 
-async def _refuse(error: Exception, websocket: Socket) -> None:
+class UninjectedRouter:
+    """Stands for all endpoints of a router where a framework looks for the one of a route, and refuses each connection.
+
+    Args:
+        router: How the router is shown.
+    """
+
+    def __init__(self, router: str) -> None:
+        self._router = router
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+        await _refuse(self._router, args, kwargs)
+
+
+async def _refuse(called: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    error = UninjectedEndpointError(called)
+    if kwargs or len(args) != 3 or not isinstance(args[0], dict) or args[0].get("type") != "websocket":
+        raise error
+    await session(Socket(*args), functools.partial(_raise, error), Policy())
+
+
+async def _raise(error: Exception, websocket: Socket) -> None:
     raise error

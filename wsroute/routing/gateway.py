@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.routing import WebSocketRoute
@@ -20,7 +19,7 @@ from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import layers_of, read_listener
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import compile_route_path, read_gateway_path
-from wsroute.routing.route import APIWebSocketRoute, application_values
+from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.table import RouteTable
 from wsroute.routing.view import WebSocketView, handlers_of, layer_of
 
@@ -126,12 +125,6 @@ class WebSocketGateway(RouteTable, WebSocketRoute):
     def routes(self) -> tuple[APIWebSocketRoute, ...]:
         """One route for each handler, with its whole path and all that gateway and view add."""
         return self._routes
-
-    @asynccontextmanager
-    async def lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:
-        """What runs around the life of the application. A server does not start with a mistake."""
-        async with application_values(self.routes) as state:
-            yield state
 
 
 #: The layers whose path is the gateway's, and its routes.

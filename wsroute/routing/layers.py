@@ -146,7 +146,13 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
     Raises:
         InvalidParameterError: Something has the wrong shape.
         RouterError: A setting has a value that it cannot have.
+        TypeError: There is no such setting.
     """
+    if unknown := declared.keys() - Declaration.__annotations__.keys():
+        raise TypeError(
+            f"unexpected keyword argument {min(unknown)!r}. What can be said about messages is "
+            f"{', '.join(MessageOptions._fields)}."
+        )
     effects, provides = read_dependencies(declared.get("dependencies"), location)
     limits = read_limits(declared.get("max_connections"), location)
     # What is counted by a key needs what gives the key, and is a dependency like any other.

@@ -22,6 +22,7 @@ from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
 from wsroute.exceptions import EndpointError, Location
+from wsroute.routing.applications import BelowApplications, dependencies_of
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.index import decided_by_path_regex
 from wsroute.routing.interceptors import methods_of
@@ -104,6 +105,9 @@ class APIWebSocketRoute(WebSocketRoute):
         DependencyError: The declaration cannot work. What an outer level may still cure is reported when the route is
             bound: when its router is attached, started or checked, or when the first connection is matched.
     """
+
+    _below_applications: BelowApplications[APIWebSocketRoute] | None = None
+    _refusal: Callable[[], HTTPException] | None = None
 
     def __init__(
         self,
@@ -251,6 +255,27 @@ class APIWebSocketRoute(WebSocketRoute):
             route._declared, route._codec = self._declared, self._codec
         return route
 
+    def within(self, application: Any) -> APIWebSocketRoute:
+        """This route as an application serves it: below what `FastAPI(dependencies=[...])` says.
+
+        Args:
+            application: The application.
+
+        Raises:
+            DependencyError: These dependencies cannot work before it.
+        """
+        dependencies = dependencies_of(application)
+        if not dependencies:
+            return self
+        if self._below_applications is None:
+            self._below_applications = BelowApplications(self._variant)
+        return self._below_applications.get(dependencies)
+
+    def _variant(self, layer: Layer) -> APIWebSocketRoute:
+        route = self.below(layer)
+        route.refuse(self._refusal)
+        return route
+
     @property
     def dependant(self) -> Dependant:
         """The tree of what the endpoint needs. Binds the route."""
@@ -265,6 +290,20 @@ class APIWebSocketRoute(WebSocketRoute):
     def source(self) -> str:
         """The source of the function that does it. Binds the route."""
         return self.bind().program.source
+
+    @property
+    def override_providers(self) -> tuple[Any, ...]:
+        """The objects whose `dependency_overrides` a connection passes, nearest first; the application's comes last."""
+        return self._providers
+
+    @override_providers.setter
+    def override_providers(self, providers: tuple[Any, ...]) -> None:
+        self._providers = providers
+
+    @property
+    def provided_names(self) -> tuple[str, ...]:
+        """The names by which its levels provide dependencies."""
+        return tuple(self._folded.provides.names())
 
     def bind(self) -> Solver:
         """Decide everything that the levels above may decide; later calls return what the first one has decided.
@@ -349,13 +388,14 @@ class APIWebSocketRoute(WebSocketRoute):
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:
-        async with application_values((self,)) as state:
+        async with application_values((self.within(app),)) as state:
             yield state
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve a connection that has been matched."""
         # Without `async`, as every coroutine on the way has its part in every message.
-        return self.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
+        route = self.within(scope["app"]) if "app" in scope else self
+        return route.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
 
     def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
@@ -386,7 +426,11 @@ class APIWebSocketRoute(WebSocketRoute):
         Args:
             make_error: Makes what one is refused with; `None` to serve them again.
         """
+        self._refusal = make_error
         self.app = self._usual_app if make_error is None else partial(self._refuse_with, refusing(make_error))
+        if self._below_applications is not None:
+            for route in self._below_applications.routes():
+                route.refuse(make_error)
 
     def _refuse_with(
         self, refuse: Callable[[Socket], Awaitable[NoReturn]], scope: Scope, receive: Receive, send: Send
@@ -411,7 +455,7 @@ class APIWebSocketRoute(WebSocketRoute):
 
     def _serve_inside(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve what has come through the middleware, unless all are refused since it went in."""
-        serve = self._serve if self.app is self._usual_app else self.app
+        serve = self._serve if self._refusal is None else self.app
         return serve(scope, receive, send)  # type: ignore[return-value]  # as in handle()
 
     async def _run_middleware(self, websocket: Socket) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from weakref import WeakSet
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.callables import show
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location, RouterError
-from wsroute.routing.draining import DEADLINE, EVERY_APPLICATION, before_sigterm, check_deadline, drain_below
+from wsroute.routing.attachment import attach
+from wsroute.routing.endpoint import UninjectedRouter
 from wsroute.routing.entries import Entry
 from wsroute.routing.layers import (
     Dependencies,
@@ -28,14 +27,14 @@ from wsroute.routing.layers import (
     fold,
     layer_above,
 )
+from wsroute.routing.lifespans import DEADLINE, check_deadline, outermost_first
 from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import function_listener
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import check_is_text
-from wsroute.routing.route import APIWebSocketRoute, application_values
+from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.standalone import Lifespan, no_lifespan
 from wsroute.routing.table import RouteTable
-from wsroute.wire.endings import restarting
 
 if TYPE_CHECKING:
     from wsroute.messages.listener import HandlerT, StreamT
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
 
-class WebSocketRouter(RouteTable):
+class WebSocketRouter(RouteTable, WebSocketRoute):
     """Collects WebSocket routes under one prefix, with dependencies that all of them share.
 
     It is an ASGI application by itself, and a route: `Starlette(routes=[..., router])`. In a Starlette or FastAPI
@@ -97,7 +96,7 @@ class WebSocketRouter(RouteTable):
         max_connections: MaxConnections | None = None,
         **options: Unpack[MessageLevel],
     ) -> None:
-        super().__init__()
+        super().__init__(lifespan or no_lifespan)
         self.dependency_overrides: dict[Any, Callable[..., Any]] = {}
         layer = layer_above(
             Location(chain=(f"WebSocketRouter({prefix!r})",)),
@@ -120,25 +119,24 @@ class WebSocketRouter(RouteTable):
         # The router is an override provider itself, and nearer than the one that it is given.
         self._layer = layer._replace(providers=(self, *layer.providers))
         self.prefix = prefix
-        self.name = name
+        self.name = name  # type: ignore[assignment]  # a router without a name adds none
         self.dependencies = layer.dependencies
         self._policy = fold([layer]).policy
-        self._lifespan = lifespan or no_lifespan
+        # Where FastAPI makes a route of its own from what looks like one, it refuses whatever comes.
+        self.path = "/{path:path}"
+        self.endpoint = UninjectedRouter(f"WebSocketRouter({prefix!r})")
         self._entries: list[Entry] = []
         self._parents: WeakSet[WebSocketRouter] = WeakSet()
         self._routes: tuple[BaseRoute, ...] | None = None
         for route in routes or ():
             self.add_route(route)
 
-    if not TYPE_CHECKING:  # pragma: no branch  # for a type checker, it would make any attribute right
+    def __repr__(self) -> str:
+        return f"WebSocketRouter({self.prefix!r})"
 
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(
-                f"{name!r} is no attribute of a WebSocketRouter. If FastAPI's include_router() has asked for it: plug "
-                "the router in with router.attach(app).",
-                name=name,
-                obj=self,
-            )
+    # Routers that look alike are two.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     # Declaring
 
@@ -318,7 +316,7 @@ class WebSocketRouter(RouteTable):
                 "single routes. Routers of Starlette and FastAPI belong into the application that this router is "
                 "attached to."
             )
-        if self in router._included():
+        if any(table is self for table in outermost_first((router,))):
             raise RouterError(
                 "include_router() got this router itself, or one that includes it, so that its routes would have no "
                 "end. Include each router in an outer one."
@@ -336,7 +334,10 @@ class WebSocketRouter(RouteTable):
             max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
         )
-        self._add(router, (self._layer, inclusion))
+        self._include(router, (self._layer, inclusion))
+
+    def _include(self, router: WebSocketRouter, layers: tuple[Layer, ...]) -> None:
+        self._add(router, layers)
         router._parents.add(self)
 
     def _add(self, source: BaseRoute, layers: tuple[Layer, ...]) -> None:
@@ -367,36 +368,9 @@ class WebSocketRouter(RouteTable):
         scope.setdefault("router", self)
         await super().__call__(scope, receive, send)
 
-    @asynccontextmanager
-    async def lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:
-        """What runs around the life of the application, those of included routers inside.
-
-        A server does not start with a declaration that cannot work.
-
-        Args:
-            app: The application.
-        """
-        async with self._run(app, DEADLINE) as state:
-            yield state
-
-    @asynccontextmanager
-    async def _run(self, app: Any, deadline: float) -> AsyncIterator[dict[str, Any]]:
-        self.check()
-        for route in self._effective():
-            route.refuse(None)  # of an application that is started again, the connections are served again
-        state: dict[str, Any] = {}
-        async with AsyncExitStack() as stack:
-            for router in self._included():
-                # The outer router's state has the last word.
-                inner: Mapping[str, Any] | None = await stack.enter_async_context(router._lifespan(app))
-                state = {**(inner or {}), **state}
-            # Innermost: what lives as long as the application may use what the lifespans have set up.
-            state |= await stack.enter_async_context(application_values(self.routes))
-            try:
-                yield state
-            finally:
-                # Before all of that is closed, and before the values of the application are.
-                await drain_below(self._layer, deadline, app)
+    def included(self) -> list[RouteTable]:
+        """The routers and gateways that this one includes, in order."""
+        return [entry.source for entry in self._entries if isinstance(entry.source, RouteTable)]
 
     async def drain(self, deadline: float = DEADLINE) -> None:
         """End all connections of the routes, since the server is about to stop.
@@ -415,10 +389,11 @@ class WebSocketRouter(RouteTable):
         Raises:
             RouterError: The deadline is no time.
         """
+        from wsroute.routing.draining import EVERY_APPLICATION, drain_routes, refuse_all
+
         check_deadline(deadline)
-        for route in self._effective():
-            route.refuse(restarting)
-        await drain_below(self._layer, deadline, EVERY_APPLICATION)
+        refuse_all(self._effective())
+        await drain_routes(lambda route: route.is_below(self._layer), deadline, EVERY_APPLICATION)
 
     def _effective(self) -> Iterator[APIWebSocketRoute]:
         """All routes below this router, also those that they have become below others."""
@@ -433,56 +408,31 @@ class WebSocketRouter(RouteTable):
             yield parent
             yield from parent._ancestors()
 
-    def _included(self) -> list[WebSocketRouter]:
-        """This router and all that it includes, each once, and none before one that includes it."""
-        finished: list[WebSocketRouter] = []
-
-        def visit(router: WebSocketRouter) -> None:
-            for entry in reversed(router._entries):
-                if isinstance(entry.source, WebSocketRouter) and entry.source not in finished:
-                    visit(entry.source)
-            finished.append(router)
-
-        visit(self)
-        return finished[::-1]
-
-    def attach(self, app: Starlette, *, drain_on_sigterm: bool = False, drain_deadline: float = DEADLINE) -> None:
+    def attach(
+        self, app: Starlette, *, prefix: str = "", drain_on_sigterm: bool = False, drain_deadline: float = DEADLINE
+    ) -> None:
         """Plug the routes into an application of Starlette or FastAPI; a second time changes nothing.
 
-        The application's overrides, exception handlers and state apply to the routes; the lifespan of the router runs
-        inside the application's own. Routes that are added to the router later appear.
+        The application's overrides, exception handlers, state and, in FastAPI, dependencies apply to the routes; the
+        lifespan of the router runs inside the application's own. Routes that are added to the router later appear.
 
         Args:
             app: The application.
+            prefix: What is put before all paths; it may hold parameters. A router may be attached below several
+                prefixes; its lifespan runs once.
             drain_on_sigterm: Whether the connections are drained when the process gets SIGTERM, before the server
                 stops: see `drain`. Only a server in the main thread is told.
-            drain_deadline: The deadline of `drain`, in seconds, for that and for the end of the lifespan. Default 20.
+            drain_deadline: How long, in seconds, the connections may take then, and when the lifespan ends. Of several
+                routers in one application, the longest time counts for all. Default 20.
 
         Raises:
-            RouterError: It is no such application, or it has started already, or the deadline is no time.
-            DependencyError: A declaration cannot work.
+            RouterError: It is no such application, or it has started already; or the deadline is no time.
+            DependencyError: A declaration cannot work, or the prefix does not fit before a path.
         """
-        if not isinstance(app, Starlette):
-            raise RouterError(
-                f"attach() got {show(app)}. It takes an application of Starlette or FastAPI, not one of its routers; "
-                "any other ASGI application can mount this router, which is an ASGI application itself."
-            )
-        check_deadline(drain_deadline)
-        if any(route is self for route in app.router.routes):
-            return
-        if app.middleware_stack is not None:
-            raise RouterError(
-                "attach() came when the application had started already, too late for its lifespan to run the "
-                "router's. Call it where the application is made."
-            )
-        self.check()
-        app.router.routes.append(self)
-        outer = app.router.lifespan_context
+        attach(self, app, prefix, self._below, self.drain if drain_on_sigterm else None, drain_deadline)
 
-        @asynccontextmanager
-        async def lifespan(app: Any) -> AsyncIterator[Any]:
-            before = before_sigterm(partial(self.drain, drain_deadline)) if drain_on_sigterm else nullcontext()
-            async with outer(app) as outer_state, self._run(app, drain_deadline) as state, before:
-                yield {**state, **(outer_state or {})} or None
-
-        app.router.lifespan_context = lifespan
+    def _below(self, prefix: str) -> WebSocketRouter:
+        outer = WebSocketRouter()
+        location = Location(chain=(f"attach(prefix={prefix!r})",))
+        outer._include(self, (layer_above(location, path=prefix, names=LocalNames()),))
+        return outer

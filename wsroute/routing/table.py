@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from wsroute.routing.index import candidates_in
+from wsroute.routing.lifespans import running
 from wsroute.routing.paths import route_path
 from wsroute.routing.route import APIWebSocketRoute
-from wsroute.routing.standalone import serve_alone
+from wsroute.routing.standalone import Lifespan, no_lifespan, serve_alone
 from wsroute.wire.policy import Policy
 
 # Looked up for every connection; of an enumeration, that is slow before Python 3.12.
@@ -22,12 +23,28 @@ _FULL = Match.FULL
 
 
 class RouteTable(BaseRoute):
-    """What holds routes: a route that matches what one of them matches."""
+    """What holds routes: a route that matches what one of them matches.
+
+    Args:
+        lifespan: What runs around the life of the application, for this table alone.
+    """
 
     _policy: Policy
 
-    def __init__(self) -> None:
+    def __init__(self, lifespan: Lifespan = no_lifespan) -> None:
+        self.own_lifespan = lifespan
         self._forget()
+
+    if not TYPE_CHECKING:  # pragma: no branch  # for a type checker, it would make any attribute right
+
+        def __getattr__(self, name: str) -> NoReturn:
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{name!r} is no attribute of a {kind}. If FastAPI's include_router() has asked for it: plug a router "
+                "in with router.attach(app), and put a gateway into WebSocketRouter(routes=[gateway]).",
+                name=name,
+                obj=self,
+            )
 
     def _forget(self) -> None:
         """The routes have changed."""
@@ -39,9 +56,19 @@ class RouteTable(BaseRoute):
     def routes(self) -> Sequence[BaseRoute]:
         """The effective routes, with their whole paths and all that the levels above them add."""
 
-    @abstractmethod
+    def included(self) -> Iterable[RouteTable]:
+        """The tables that this one includes, in order."""
+        return ()
+
     def lifespan(self, app: Any) -> AbstractAsyncContextManager[Any]:
-        """What runs around the life of the application."""
+        """What runs around the life of the application, of this table and of those that it includes.
+
+        A server does not start with a declaration that cannot work.
+
+        Args:
+            app: The application.
+        """
+        return running((self,), app)
 
     def check(self) -> None:
         """Decide everything about every route.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import getattr_static
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from wsroute.dependencies.callables import describe
 from wsroute.dependencies.signature import LocalNames
-from wsroute.exceptions import EndpointError, Location
+from wsroute.exceptions import EndpointError, Location, UninjectedEndpointError
 from wsroute.routing.handler import WebSocketHandler
 from wsroute.routing.layers import Layer, read_layer
 from wsroute.routing.limits import MaxConnections
@@ -48,6 +48,10 @@ class WebSocketView:
     exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
     allowed_origins: ClassVar[Origins | None] = None
     max_connections: ClassVar[MaxConnections | None] = None
+
+    def __await__(self) -> NoReturn:
+        # A framework that takes the class for an endpoint makes an instance, as the class is called, and awaits that.
+        raise UninjectedEndpointError(describe(type(self)))
 
 
 def layer_of(view: type[WebSocketView], names: LocalNames) -> Layer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from starlette.types import Message
 
@@ -46,9 +46,14 @@ def close_message(code: object, reason: object) -> Message:
     return {"type": "websocket.close", "code": sendable_code(code), "reason": sendable_reason(reason)}
 
 
+def is_sendable_code(code: object) -> TypeGuard[int]:
+    """Whether an application may send a close code (RFC 6455, section 7.4)."""
+    return isinstance(code, int) and (3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in _RESERVED_CODES))
+
+
 def sendable_code(code: object) -> int:
     """The code of a close frame: the given one if an application may send it, else 1011 (RFC 6455, section 7.4)."""
-    if isinstance(code, int) and (3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in _RESERVED_CODES)):
+    if is_sendable_code(code):
         return int(code)
     logger.error("close code %r may not be sent (RFC 6455, section 7.4): %d is sent instead", code, INTERNAL_ERROR)
     return INTERNAL_ERROR

@@ -1,1 +1,1 @@
-"""A chat server with rooms, made of injected parts. Run it with `python -m docs.examples.chat`."""
+"""A chat server with rooms, made of injected parts: `python -m docs.examples.chat`, installed as `.[server]`."""

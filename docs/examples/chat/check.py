@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
-from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 from docs.examples.chat.app import PAGE, Settings, create_app
 from docs.examples.chat.server import configure
-from docs.examples.checking import closed_with, held, refusal, served
+from docs.examples.checking import address, closed_with, held, page_at, receive, refusal, served
 
 TIME_LIMIT = 30.0  # seconds, for everything
 SMALL_BUFFER = 65536  # bytes; keeps the kernel from hiding that a client has stopped reading
@@ -35,15 +31,8 @@ async def check(database: Path) -> bool:
 
 async def the_page(url: str) -> bool:
     """Served at the root, by the same application."""
-
-    def get() -> tuple[int, str | None, bool]:
-        client = HTTPConnection(*address(url), timeout=TIME_LIMIT)
-        with closing(client):
-            client.request("GET", "/")
-            response = client.getresponse()
-            return response.status, response.getheader("Content-Type"), response.read() == PAGE.read_bytes()
-
-    return held("the page", await asyncio.to_thread(get), (200, "text/html; charset=utf-8", True))
+    status, content_type, body = await page_at(url)
+    return held("the page", (status, content_type, body == PAGE.read_bytes()), (200, "text/html; charset=utf-8", True))
 
 
 async def two_users_in_a_room(url: str) -> bool:
@@ -115,14 +104,3 @@ async def a_user_who_stops_reading(url: str) -> bool:
             held("the client that did not read is closed with", seen_by_bob, (1013, "You read too slowly")),
         ]
     )
-
-
-async def receive(client: ClientConnection) -> Any:
-    """The next message."""
-    return json.loads(await client.recv())
-
-
-def address(url: str) -> tuple[str, int]:
-    """Host and port."""
-    host, port = url.split("/")[2].split(":")
-    return host, int(port)

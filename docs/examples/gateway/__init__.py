@@ -1,1 +1,1 @@
-"""A support desk, made of levels. Run it with `python -m docs.examples.gateway`."""
+"""A support desk, made of levels: `python -m docs.examples.gateway`, installed as `.[server]`."""

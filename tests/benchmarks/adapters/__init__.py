@@ -10,6 +10,8 @@ from typing import cast
 
 from starlette.types import ASGIApp
 
+from tests.benchmarks.typed import Apps
+
 #: From the floor upwards, with what they are called.
 NAMES = {
     "raw": "bare ASGI",
@@ -34,6 +36,7 @@ class Adapter:
         message: The applications of the cells `message`.
         startup: The application with this many routes of five dependencies each, whose functions are the same for all
             routes, or each route's own.
+        typed: Imports the applications of the cells `message` in which messages are typed.
     """
 
     connect: Mapping[str, Callable[[], ASGIApp]]
@@ -41,6 +44,7 @@ class Adapter:
     groups: Callable[[int, int], ASGIApp]
     message: Mapping[str, Callable[[], ASGIApp]]
     startup: Callable[[int, bool], ASGIApp]
+    typed: Callable[[], Apps]
 
 
 def is_installed(name: str) -> bool:

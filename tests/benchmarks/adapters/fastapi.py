@@ -1,12 +1,14 @@
 """FastAPI, as its documentation says."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, WebSocket
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
+from tests.benchmarks import typed
 from tests.benchmarks.adapters import Adapter
 from tests.benchmarks.domain import Graph, Part, make_diamond, make_fan
 
@@ -177,4 +179,5 @@ ADAPTER = Adapter(
     groups=groups,
     message={"receive_text": lambda: one("/bare", receive_text), "iter_text": lambda: one("/bare", bare)},
     startup=startup,
+    typed=partial(typed.load, "fastapi"),
 )

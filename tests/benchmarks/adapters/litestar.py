@@ -1,6 +1,7 @@
 """Litestar: its handlers get parameters and dependencies by name."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeAlias, cast
 
 from litestar import Litestar, Router, WebSocket, websocket
@@ -9,6 +10,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 from starlette.types import ASGIApp
 
+from tests.benchmarks import typed
 from tests.benchmarks.adapters import Adapter
 from tests.benchmarks.domain import Graph, Part, by_hand, make_diamond, make_fan
 
@@ -170,4 +172,5 @@ ADAPTER = Adapter(
     groups=groups,
     message={"receive_text": lambda: one("/bare", receive_text), "iter_text": lambda: one("/bare", bare)},
     startup=startup,
+    typed=partial(typed.load, "litestar"),
 )

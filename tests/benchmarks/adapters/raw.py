@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import parse_qsl
 
 from anyio import to_thread
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.benchmarks import typed
 from tests.benchmarks.adapters import Adapter
 from tests.benchmarks.domain import Graph, by_hand, make_diamond, make_fan
 
@@ -195,4 +197,5 @@ ADAPTER = Adapter(
     groups=groups,
     message={"receive_text": lambda: application({"": bare})},
     startup=startup,
+    typed=partial(typed.load, "raw"),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -10,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.benchmarks import typed
 from tests.benchmarks.adapters import Adapter
 from tests.benchmarks.domain import Graph, by_hand, make_diamond, make_fan
 
@@ -186,4 +188,5 @@ ADAPTER = Adapter(
     groups=groups,
     message={"receive_text": lambda: one("/bare", receive_text), "iter_text": lambda: one("/bare", bare)},
     startup=startup,
+    typed=partial(typed.load, "starlette"),
 )

@@ -1,11 +1,13 @@
 """wsroute, in a Starlette application, as its README says: `router.attach(app)`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from tests.benchmarks import typed
 from tests.benchmarks.adapters import Adapter
 from tests.benchmarks.domain import Graph, Part, make_diamond, make_fan
 from wsroute import Depends, Header, WebSocket, WebSocketDisconnect, WebSocketRouter
@@ -184,4 +186,5 @@ ADAPTER = Adapter(
     groups=groups,
     message={"receive_text": lambda: one("/bare", receive_text), "iter_text": lambda: one("/bare", bare)},
     startup=startup,
+    typed=partial(typed.load, "wsroute"),
 )

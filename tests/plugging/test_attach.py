@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
-import fastapi
 import pytest
-from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from tests.asgi import Peer
+from tests.frameworks import FastAPI, fastapi
 from wsroute import (
     APIWebSocketRoute,
     Depends,
     HTTPException,
     InvalidParameterError,
+    InvalidPathError,
     MissingPathParameterError,
     Path,
     Query,
     RouterError,
-    UninjectedEndpointError,
     WebSocket,
     WebSocketRequestValidationError,
     WebSocketRouter,
 )
+from wsroute.testing import connect_sync, lifespan_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +94,8 @@ def test_attaching_again_changes_nothing(make: Make) -> None:
     routes, lifespan = [*app.router.routes], app.router.lifespan_context
     router.attach(app)
     assert (app.router.routes, app.router.lifespan_context) == (routes, lifespan)
-    with TestClient(app):
+    with lifespan_sync(app):
+        # It has started, and a second time is no mistake all the same.
         router.attach(app)
     assert calls == ["router starts", "router ends"]
 
@@ -112,14 +113,14 @@ def test_one_router_is_attached_to_several_applications(make: Make) -> None:
     router = router_of()
     for app in (make(), make()):
         router.attach(app)
-        with TestClient(app).websocket_connect("/rooms") as websocket:
+        with connect_sync(app, "/rooms") as websocket:
             assert websocket.receive_json() == 1
 
 
 @applications
 def test_attaching_late_is_an_error(make: Make) -> None:
     app = make()
-    with TestClient(app), pytest.raises(RouterError, match="too late"):
+    with lifespan_sync(app), pytest.raises(RouterError, match="too late"):
         router_of().attach(app)
 
 
@@ -141,9 +142,8 @@ def test_sockets_and_requests_share_a_path_in_an_application() -> None:
         return "page"
 
     router_of().attach(app)
-    client = TestClient(app)
-    assert client.get("/rooms").json() == "page"
-    with client.websocket_connect("/rooms") as websocket:
+    assert TestClient(app).get("/rooms").json() == "page"
+    with connect_sync(app, "/rooms") as websocket:
         assert websocket.receive_json() == 1
 
 
@@ -151,6 +151,129 @@ def test_the_application_answers_what_the_router_does_not() -> None:
     app = FastAPI()
     router_of().attach(app)
     assert TestClient(app).get("/rooms").status_code == TestClient(app).get("/other").status_code == 404
+
+
+@applications
+def test_a_router_that_stands_in_the_list_of_routes_stays_there_and_gets_its_lifespan(make: Make) -> None:
+    calls: list[str] = []
+    router = router_of(lifespan=lifespan_of(calls, "router", None))
+    app = make(routes=[router])
+    routes = [*app.router.routes]
+    router.attach(app)
+    router.attach(app)
+    assert app.router.routes == routes
+    with TestClient(app):
+        assert calls == ["router starts"]
+
+
+@applications
+def test_attaching_adds_nothing_to_an_application_that_has_all_of_it(make: Make) -> None:
+    calls: list[str] = []
+    router = router_of(lifespan=lifespan_of(calls, "router", None))
+    app = make(routes=[router], lifespan=router.lifespan)
+    router.attach(app)
+    with TestClient(app):
+        assert calls == ["router starts"]
+
+
+@applications
+def test_an_application_that_got_another_lifespan_gets_the_routers_anew(make: Make) -> None:
+    calls: list[str] = []
+    app, router = make(), router_of(lifespan=lifespan_of(calls, "router", None))
+    router.attach(app)
+    app.router.lifespan_context = lifespan_of(calls, "other", None)
+    router.attach(app)
+    with TestClient(app):
+        assert calls == ["other starts", "router starts"]
+
+
+@applications
+def test_a_router_that_was_removed_from_the_routes_is_put_back(make: Make) -> None:
+    calls: list[str] = []
+    app, router = make(), router_of(lifespan=lifespan_of(calls, "router", None))
+    router.attach(app, prefix="/api")
+    table = app.router.routes.pop()
+    router.attach(app, prefix="/api")
+    assert app.router.routes[-1] is table
+    with TestClient(app):
+        assert calls == ["router starts"]
+
+
+# --- Below a prefix ------------------------------------------------------------------------------------------------
+
+
+@applications
+async def test_a_prefix_stands_before_all_paths_also_those_of_later_routes(make: Make) -> None:
+    app, router = make(), router_of(prefix="/v1")
+    router.attach(app, prefix="/api")
+    router.add_api_websocket_route("/later", endpoint)
+    for path in ("/api/v1/rooms", "/api/v1/later"):
+        peer = Peer(path)
+        await peer.serve(app)
+        assert peer.frames == ["1"]
+        assert peer.scope["route"].path == path
+    outside = Peer("/v1/rooms")
+    await outside.serve(app)
+    assert outside.accepted is None
+
+
+@applications
+async def test_parameters_of_the_prefix_are_path_parameters_of_the_routes(make: Make) -> None:
+    def tenant_of(tenant: str) -> str:
+        return tenant.upper()
+
+    router = WebSocketRouter()
+
+    @router.websocket("/items/{item}")
+    async def items(websocket: WebSocket, tenant: int, item: int, shown: Annotated[str, Depends(tenant_of)]) -> None:
+        await websocket.accept()
+        await websocket.send_json([tenant, item, shown])
+
+    app = make()
+    router.attach(app, prefix="/{tenant}")
+    peer, wrong = Peer("/7/items/8?tenant=9"), Peer("/acme/items/x")
+    await peer.serve(app)
+    await wrong.serve(app)
+    assert peer.frames == ['[7,8,"7"]']
+    assert wrong.denial is not None
+    assert [error["loc"] for error in wrong.denial.json()["detail"]] == [["path", "tenant"], ["path", "item"]]
+    assert app.url_path_for("items", tenant=1, item=2) == "/1/items/2"
+
+
+@applications
+async def test_one_router_is_attached_below_several_prefixes_and_lives_once(make: Make) -> None:
+    calls: list[str] = []
+    app = make()
+    router = router_of("/rooms/{room}", name="v", lifespan=lifespan_of(calls, "router", {"of": "router"}))
+    for prefix in ("/a", "/{b}/c", "", "/a", "/{b}/c", ""):
+        router.attach(app, prefix=prefix)
+    assert len([route for route in app.router.routes if isinstance(route, WebSocketRouter)]) == 3
+    async with app.router.lifespan_context(app) as state:
+        assert (calls, state) == (["router starts"], {"of": "router"})
+        for path in ("/a/rooms/1", "/x/c/rooms/1", "/rooms/1"):
+            peer = Peer(path)
+            await peer.serve(app)
+            assert peer.frames == ["1"]
+    assert calls == ["router starts", "router ends"]
+    assert app.url_path_for("v:endpoint", room=1) == "/a/rooms/1"
+    assert app.url_path_for("v:endpoint", b=0, room=1) == "/0/c/rooms/1"
+
+
+@applications
+@pytest.mark.parametrize("prefix", ["api", "/api/", "/", "/{room}"])
+def test_a_prefix_that_does_not_fit_is_an_error_and_plugs_nothing_in(make: Make, prefix: str) -> None:
+    app = make()
+    with pytest.raises(InvalidPathError, match=r"attach\(prefix=|two parameters"):
+        router_of("/rooms/{room}").attach(app, prefix=prefix)
+    assert not any(isinstance(route, WebSocketRouter) for route in app.router.routes)
+
+
+@applications
+def test_attaching_below_a_prefix_late_is_an_error(make: Make) -> None:
+    app, router = make(), router_of()
+    router.attach(app)
+    with TestClient(app), pytest.raises(RouterError, match="too late"):
+        router.attach(app, prefix="/api")
 
 
 # --- The lifespan --------------------------------------------------------------------------------------------------
@@ -170,10 +293,47 @@ def test_the_lifespan_of_the_router_runs_inside_of_the_applications(make: Make) 
         await websocket.send_json(websocket.scope["state"])
 
     router.attach(app)
-    with TestClient(app) as client, client.websocket_connect("/") as websocket:
+    with connect_sync(app, lifespan=True) as websocket:
         assert websocket.receive_json() == {"of": "app", "outer": 1, "router": 1, "inner": 1}
     names = ["app", "router", "inner"]
     assert calls == [f"{name} starts" for name in names] + [f"{name} ends" for name in names[::-1]]
+
+
+@applications
+def test_what_several_routers_include_lives_once_inside_of_all_of_them(make: Make) -> None:
+    calls: list[str] = []
+    first, shared, second = (
+        WebSocketRouter(lifespan=lifespan_of(calls, name, None)) for name in ("first", "shared", "second")
+    )
+    app = make()
+    for router in (first, second):
+        router.include_router(shared)
+        router.attach(app)
+    with TestClient(app):
+        assert calls == ["first starts", "second starts", "shared starts"]
+    assert calls[3:] == ["shared ends", "second ends", "first ends"]
+
+
+@applications
+async def test_values_of_the_application_are_shared_and_closed_before_what_any_router_has_set_up(make: Make) -> None:
+    calls: list[str] = []
+
+    async def pool() -> AsyncIterator[str]:
+        calls.append("pool starts")
+        yield "pool"
+        calls.append("pool ends")
+
+    async def pooled(websocket: WebSocket, pool: Annotated[str, Depends(pool, scope="app")]) -> None: ...
+
+    app = make()
+    for name in ("first", "second"):
+        router = WebSocketRouter(lifespan=lifespan_of(calls, name, None))
+        router.add_api_websocket_route(f"/{name}", pooled)
+        router.attach(app)
+    async with app.router.lifespan_context(app) as state:
+        for name in ("first", "second"):
+            await Peer(f"/{name}", scope={"state": {**(state or {})}}).serve(app)
+    assert calls == ["first starts", "second starts", "pool starts", "pool ends", "second ends", "first ends"]
 
 
 @applications
@@ -190,7 +350,7 @@ def test_a_router_that_is_included_after_attaching_takes_part_in_the_lifespan(ma
     app, router = make(), WebSocketRouter()
     router.attach(app)
     router.include_router(WebSocketRouter(lifespan=lifespan_of(calls, "later", None)))
-    with TestClient(app):
+    with lifespan_sync(app):
         assert calls == ["later starts"]
     assert calls == ["later starts", "later ends"]
 
@@ -202,7 +362,7 @@ def test_an_application_does_not_start_with_a_declaration_that_cannot_work(make:
     app, router = make(), WebSocketRouter()
     router.attach(app)
     router.add_api_websocket_route("/", unmarked)
-    with pytest.raises(InvalidParameterError), TestClient(app):
+    with pytest.raises(InvalidParameterError), lifespan_sync(app):
         raise AssertionError("started")
 
 
@@ -288,47 +448,7 @@ async def test_one_dependency_serves_requests_and_sockets() -> None:
     assert TestClient(app).get("/", headers={"token": "ann"}).json() == "ANN"
 
 
-# --- No door past the injection ------------------------------------------------------------------------------------
-
-
-def appended(api: APIRouter, route: BaseRoute) -> None:
-    api.routes.append(route)
-
-
-def given(api: APIRouter, route: BaseRoute) -> None:
-    api.__init__(routes=[route])  # type: ignore[misc]  # the same object, so that the two ways read alike
-
-
-@pytest.mark.parametrize("put", [appended, given])
-@pytest.mark.parametrize("prefix", ["", "/api"])
-async def test_a_route_that_fastapi_rebuilds_refuses_and_names_the_right_way(
-    put: Callable[[APIRouter, BaseRoute], None], prefix: str
-) -> None:
-    app, api = FastAPI(), APIRouter()
-    put(api, router_of().routes[0])
-    app.include_router(api, prefix=prefix)
-    peer = Peer(f"{prefix}/rooms")
-    with pytest.raises(UninjectedEndpointError, match=r"router\.attach\(app\)") as raised:
-        await peer.serve(app)
-    assert raised.value.endpoint == f"{__name__}.endpoint"
-    assert peer.denial is not None
-    assert (peer.denial.status, peer.denial.json()) == (500, {"detail": "Internal Server Error"})
-
-
-async def test_a_router_in_a_router_of_fastapi_is_not_served() -> None:
-    app, api = FastAPI(), APIRouter()
-    api.routes.append(router_of())
-    with suppress(AttributeError):  # of older releases; newer ones leave it out
-        app.include_router(api)
-    peer = Peer("/rooms")
-    await peer.serve(app)
-    assert peer.accepted is None
-
-
-def test_including_a_router_into_fastapi_names_the_right_way() -> None:
-    router: Any = router_of()
-    with pytest.raises(AttributeError, match=r"router\.attach\(app\)"):
-        FastAPI().include_router(router)
+# --- Around, and beside -------------------------------------------------------------------------------------------
 
 
 @applications
@@ -358,5 +478,5 @@ def test_a_router_in_the_list_of_routes_is_served_where_it_stands(make: Make) ->
     app = make(routes=[Route("/rooms", page), router_of(), Route("/last", page)])
     client = TestClient(app)
     assert client.get("/rooms").text == client.get("/last").text == "page"
-    with client.websocket_connect("/rooms") as websocket:
+    with connect_sync(app, "/rooms") as websocket:
         assert websocket.receive_json() == 1
