@@ -58,15 +58,20 @@ async def drain(websockets: set[Socket], deadline: float) -> None:
 
 
 async def _close(websocket: Socket) -> None:
-    """Close a connection that is idle; a client that does not take that in time is not waited for."""
+    """Close a connection that is idle, and see to it that its endpoint learns of that.
+
+    A client may not take the close, and there are servers that do not tell the application of its own.
+    """
     try:
         with anyio.move_on_after(websocket.ending_policy.close_timeout):
-            if websocket.is_idle:  # it may have got a message in the meantime
-                await websocket.close(RESTART.code, RESTART.reason)
-            return
+            if not websocket.is_idle:  # it has got a message in the meantime
+                return
+            await websocket.close(RESTART.code, RESTART.reason)
+            await anyio.sleep_forever()
     except Exception:
         logger.exception("a connection could not be ended as it should")
-    _cut_off({websocket})
+    if websocket.is_waiting:
+        _cut_off({websocket})
 
 
 def _cut_off(websockets: set[Socket]) -> None:

@@ -89,8 +89,8 @@ class Socket(WebSocket):
     is_handling: bool = False
     #: Whether it has ended, and what has to be told so is being told.
     is_closing: bool = False
-    # Whether somebody waits for the next message.
-    _is_waiting: bool = False
+    #: Whether somebody waits for the next message.
+    is_waiting: bool = False
     # Whether a subclass overrides receive() or send(), which every frame then has to go through.
     _relays: ClassVar[bool] = False
     # The code and the reason with which the peer left.
@@ -142,7 +142,7 @@ class Socket(WebSocket):
     @property
     def is_idle(self) -> bool:
         """Whether the client of an accepted connection is waited for, and nothing that it has sent is handled."""
-        return self._is_waiting and not self.is_handling and self.application_state is _CONNECTED
+        return self.is_waiting and not self.is_handling and self.application_state is _CONNECTED
 
     def end_when_idle(self, code: int, reason: str, refusal: Exception) -> None:
         """Close the connection when the next message is asked for, as if the client had left then.
@@ -196,11 +196,11 @@ class Socket(WebSocket):
     async def receive(self) -> Message:
         """The next ASGI message, as in Starlette."""
         if self.client_state is _CONNECTED:
-            self._is_waiting = True
+            self.is_waiting = True
             try:
                 message = await self._asgi_receive()
             finally:
-                self._is_waiting = False
+                self.is_waiting = False
             if message["type"] == "websocket.disconnect":
                 self._leave(message)
             elif message["type"] != "websocket.receive":
@@ -242,11 +242,11 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_text())
         if self.client_state is _CONNECTED and not self._relays:
-            self._is_waiting = True
+            self.is_waiting = True
             try:
                 message = await self._asgi_receive()
             finally:
-                self._is_waiting = False
+                self.is_waiting = False
         else:
             message = await self.receive()
         text: str | None = message.get("text")
@@ -258,11 +258,11 @@ class Socket(WebSocket):
         """The data of all frames, which have to be text, until the peer leaves."""
         if type(self).receive_text is Socket.receive_text and not self._relays:
             while self.application_state is _CONNECTED and self.client_state is _CONNECTED:
-                self._is_waiting = True
+                self.is_waiting = True
                 try:
                     message = await self._asgi_receive()
                 finally:
-                    self._is_waiting = False
+                    self.is_waiting = False
                 text: str | None = message.get("text")
                 if text is not None:
                     yield text
@@ -279,11 +279,11 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_bytes())
         if self.client_state is _CONNECTED and not self._relays:
-            self._is_waiting = True
+            self.is_waiting = True
             try:
                 message = await self._asgi_receive()
             finally:
-                self._is_waiting = False
+                self.is_waiting = False
         else:
             message = await self.receive()
         data: bytes | None = message.get("bytes")
