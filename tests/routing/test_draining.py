@@ -282,7 +282,7 @@ async def test_a_listeners_class_is_told_of_a_cancellation_too(router: WebSocket
 
     async with opened(router, "slow") as peer:
         await drained(router, deadline=0)
-    assert journal == ["open", "begin slow", "1001 ", "close"]
+    assert journal == ["open", "begin slow", "1012 Service restart", "close"]
     assert peer.closed == RESTARTED
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from anyio import CancelScope
 from starlette.websockets import WebSocketState
 
-from wsroute.wire.endings import GOING_AWAY, NORMAL_CLOSURE, ending_of, essence, is_departure
+from wsroute.wire.endings import GOING_AWAY, NORMAL_CLOSURE, RESTART, ending_of, essence, is_departure
 from wsroute.wire.frames import sendable_reason
 from wsroute.wire.socket import Socket
 
@@ -47,7 +47,8 @@ def _end_of(websocket: Socket, ending: BaseException | None) -> tuple[int, str]:
     if ending is None:
         return NORMAL_CLOSURE, ""
     if not isinstance(ending, Exception):
-        return GOING_AWAY.code, GOING_AWAY.reason
+        found = RESTART if websocket.is_cut_off else GOING_AWAY
+        return found.code, found.reason
     exc = essence(ending, ended=websocket.ended)
     if is_departure(exc, ended=websocket.ended):
         # Of another connection, which the application has handed on: this one ends as if it had returned.
