@@ -30,7 +30,7 @@ FLOORS = [
 KNOW_PYDANTIC = {
     *(f"wsroute.dependencies.{name}" for name in ("annotations", "defaults", "fallbacks", "fields", "lookups")),
     *(f"wsroute.dependencies.{name}" for name in ("messages", "metadata")),
-    *(f"wsroute.messages.{name}" for name in ("codec", "invalid")),
+    *(f"wsroute.messages.{name}" for name in ("adapters", "codec", "invalid", "tags")),
     "wsroute.testing.models",
 }
 #: What only those who test need, and so nobody imports who does not.

@@ -35,7 +35,6 @@ from wsroute.param_functions import Cookie, Depends, Header, Inject, Injects, Pa
 from wsroute.routing.gateway import WebSocketGateway
 from wsroute.routing.handler import websocket
 from wsroute.routing.interceptors import BaseInterceptor
-from wsroute.routing.limits import ConnectionLimit
 from wsroute.routing.permissions import AllowAny, BasePermission, DenyAll
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.router import WebSocketRouter
@@ -44,6 +43,7 @@ from wsroute.wire.runtime import solve_dependencies
 
 if typing.TYPE_CHECKING:
     from wsroute.messages.listener import WebSocketListener, on
+    from wsroute.routing.limits import ConnectionLimit
 
 __version__ = "0.1.0"
 
@@ -103,13 +103,15 @@ __all__ = [
 ]
 
 
-if not typing.TYPE_CHECKING:  # for a type checker, it would make any name right
+if not typing.TYPE_CHECKING:  # pragma: no branch  # for a type checker, it would make any name right
 
     def __getattr__(name: str) -> typing.Any:
         # What most applications have no need of is loaded by those that have.
-        if name not in ("WebSocketListener", "on"):
+        if name == "ConnectionLimit":
+            from wsroute.routing import limits as home
+        elif name in ("WebSocketListener", "on"):
+            from wsroute.messages import listener as home
+        else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from wsroute.messages import listener
-
-        globals()[name] = found = getattr(listener, name)
+        globals()[name] = found = getattr(home, name)
         return found

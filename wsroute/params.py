@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, FrozenInstanceError, dataclass, field, fields, is_dataclass
+from dataclasses import FrozenInstanceError
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
 
@@ -28,14 +28,24 @@ REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED", "__sl
 
 
 class Marker:
-    """What all markers share: they raise where something other than wsroute would use them."""
+    """What all markers share: they cannot be changed, and raise where something other than wsroute would use them."""
+
+    # By hand: to make a frozen dataclass takes longer than to load half of this module.
+
+    #: The attributes, in the order of the arguments, with their defaults.
+    _defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __repr__(self) -> str:
         """As it could have been written: error messages show it to whoever wrote it."""
-        items: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
-        first = next((item.name for item in items), None)
+        first = next(iter(self._defaults), None)
         given = {
-            item.name: value for item in items if item.repr and (value := getattr(self, item.name)) is not item.default
+            name: value for name, default in self._defaults.items() if (value := getattr(self, name)) is not default
         }
         given |= given.pop("constraints", {})
         arguments = (f"{'' if name == first else f'{name}='}{_name_or_repr(value)}" for name, value in given.items())
@@ -56,6 +66,9 @@ class Marker:
         raise MisplacedMarkerError(self)
 
 
+_set = object.__setattr__
+
+
 class ConcurrencyLimit:
     """How many connections may use one declaration at once; compared by identity, one for each declaration."""
 
@@ -65,30 +78,48 @@ class ConcurrencyLimit:
         self.size = size
 
 
-@dataclass(frozen=True, repr=False)
+def _limit(size: int) -> ConcurrencyLimit:
+    if type(size) is not int or size < 1:
+        raise InvalidParameterError(
+            Location(),
+            problem=f"max_concurrency={size!r} is no limit",
+            expected="a whole number from 1, or None for no limit",
+            remedy="write Depends(..., max_concurrency=10)",
+        )
+    return ConcurrencyLimit(size)
+
+
 class Depends(Marker):
     """A value that a callable provides. See `wsroute.Depends` for the parameters."""
 
-    dependency: Callable[..., Any] | None = None
-    use_cache: bool = True
-    scope: Lifetime | None = None
-    max_concurrency: int | None = field(default=None, kw_only=True)
-    threadpool: bool | None = field(default=None, kw_only=True)
-    # A part of the comparison, so that `typing.Annotated`, which merges equal metadata, keeps limits apart.
-    limit: ConcurrencyLimit | None = field(default=None, init=False, repr=False)
+    _defaults = {"dependency": None, "use_cache": True, "scope": None, "max_concurrency": None, "threadpool": None}
 
-    def __post_init__(self) -> None:
-        size = self.max_concurrency
-        if size is None:
-            return
-        if type(size) is not int or size < 1:
-            raise InvalidParameterError(
-                Location(),
-                problem=f"max_concurrency={size!r} is no limit",
-                expected="a whole number from 1, or None for no limit",
-                remedy="write Depends(..., max_concurrency=10)",
-            )
-        object.__setattr__(self, "limit", ConcurrencyLimit(size))
+    dependency: Callable[..., Any] | None
+    use_cache: bool
+    scope: Lifetime | None
+    max_concurrency: int | None
+    threadpool: bool | None
+    limit: ConcurrencyLimit | None
+
+    def __init__(
+        self,
+        dependency: Callable[..., Any] | None = None,
+        use_cache: bool = True,
+        scope: Lifetime | None = None,
+        *,
+        max_concurrency: int | None = None,
+        threadpool: bool | None = None,
+    ) -> None:
+        _set(self, "dependency", dependency)
+        _set(self, "use_cache", use_cache)
+        _set(self, "scope", scope)
+        _set(self, "max_concurrency", max_concurrency)
+        _set(self, "threadpool", threadpool)
+        _set(self, "limit", None if max_concurrency is None else _limit(max_concurrency))
+
+    def __eq__(self, other: object) -> bool:
+        # The limit, too, so that `typing.Annotated`, which merges equal metadata, keeps limits apart.
+        return type(self) is type(other) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
         try:
@@ -98,24 +129,30 @@ class Depends(Marker):
             return hash((type(self), id(self.dependency)))
 
 
-@dataclass(frozen=True, repr=False)
 class Security(Depends):
     """A dependency that adds OAuth2 scopes for everything below it."""
 
-    scopes: Sequence[str] | None = field(default=None, kw_only=True)
+    _defaults = {**Depends._defaults, "scopes": None}
 
-    __hash__ = Depends.__hash__
+    scopes: Sequence[str] | None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __init__(
+        self,
+        dependency: Callable[..., Any] | None = None,
+        use_cache: bool = True,
+        scope: Lifetime | None = None,
+        *,
+        max_concurrency: int | None = None,
+        threadpool: bool | None = None,
+        scopes: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(dependency, use_cache, scope, max_concurrency=max_concurrency, threadpool=threadpool)
         # A tuple of our own: the caller's list may change later, and must not change this route.
-        object.__setattr__(self, "scopes", tuple(self.scopes) if self.scopes else None)
+        _set(self, "scopes", tuple(scopes) if scopes else None)
 
 
 class Inject(Depends):
     """A dependency that a level provides by name. See `wsroute.Inject` for the parameters."""
-
-    __hash__ = Depends.__hash__
 
 
 class Injects(Marker):
@@ -153,32 +190,48 @@ class Constraints(TypedDict, total=False):
 _UNCONSTRAINED: Mapping[str, Any] = MappingProxyType({})
 
 
-def _constraints_of(marker: Param | Payload) -> Mapping[str, Any]:
+def _checked(constraints: Mapping[str, Any], marker: Marker) -> Mapping[str, Any]:
     """What a marker was given for `pydantic.Field`, which nobody can change any more."""
-    if not marker.constraints:
+    if not constraints:
         return _UNCONSTRAINED
-    unknown = sorted(marker.constraints.keys() - Constraints.__annotations__.keys())
+    unknown = sorted(constraints.keys() - Constraints.__annotations__.keys())
     if unknown:
         raise TypeError(f"{type(marker).__name__}() got an unexpected keyword argument {unknown[0]!r}")
-    return MappingProxyType(dict(marker.constraints))
+    return MappingProxyType(dict(constraints))
 
 
-@dataclass(frozen=True, repr=False, eq=False)
 class Param(Marker):
     """A value that the handshake carries."""
 
     source: ClassVar[Source]
 
-    default: Any = REQUIRED
-    default_factory: Callable[[], Any] | None = None
-    alias: str | None = None
-    validation_alias: Any = None
-    constraints: Mapping[str, Any] = field(default_factory=lambda: _UNCONSTRAINED)
+    _defaults = {
+        "default": REQUIRED,
+        "default_factory": None,
+        "alias": None,
+        "validation_alias": None,
+        "constraints": _UNCONSTRAINED,
+    }
 
-    def __post_init__(self) -> None:
-        if self.default is ...:
-            object.__setattr__(self, "default", REQUIRED)
-        object.__setattr__(self, "constraints", _constraints_of(self))
+    default: Any
+    default_factory: Callable[[], Any] | None
+    alias: str | None
+    validation_alias: Any
+    constraints: Mapping[str, Any]
+
+    def __init__(
+        self,
+        default: Any = REQUIRED,
+        default_factory: Callable[[], Any] | None = None,
+        alias: str | None = None,
+        validation_alias: Any = None,
+        constraints: Mapping[str, Any] = _UNCONSTRAINED,
+    ) -> None:
+        _set(self, "default", REQUIRED if default is ... else default)
+        _set(self, "default_factory", default_factory)
+        _set(self, "alias", alias)
+        _set(self, "validation_alias", validation_alias)
+        _set(self, "constraints", _checked(constraints, self))
 
 
 class Path(Param):
@@ -193,12 +246,27 @@ class Query(Param):
     source = "query"
 
 
-@dataclass(frozen=True, repr=False, eq=False)
 class Header(Param):
     """A header of the handshake."""
 
     source = "header"
-    convert_underscores: bool = field(default=True, kw_only=True)
+
+    _defaults = {**Param._defaults, "convert_underscores": True}
+
+    convert_underscores: bool
+
+    def __init__(
+        self,
+        default: Any = REQUIRED,
+        default_factory: Callable[[], Any] | None = None,
+        alias: str | None = None,
+        validation_alias: Any = None,
+        constraints: Mapping[str, Any] = _UNCONSTRAINED,
+        *,
+        convert_underscores: bool = True,
+    ) -> None:
+        super().__init__(default, default_factory, alias, validation_alias, constraints)
+        _set(self, "convert_underscores", convert_underscores)
 
 
 class Cookie(Param):
@@ -210,21 +278,12 @@ class Cookie(Param):
 class Payload(Marker):
     """The message that a listener is called for."""
 
-    # By hand: to make a frozen dataclass takes longer than to load half of this module.
-
-    __slots__ = ("constraints",)
+    _defaults = {"constraints": _UNCONSTRAINED}
 
     constraints: Mapping[str, Any]
 
     def __init__(self, constraints: Mapping[str, Any] = _UNCONSTRAINED) -> None:
-        object.__setattr__(self, "constraints", constraints)
-        object.__setattr__(self, "constraints", _constraints_of(self))
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
-
-    def __repr__(self) -> str:
-        return f"Payload({', '.join(f'{name}={value!r}' for name, value in self.constraints.items())})"
+        _set(self, "constraints", _checked(constraints, self))
 
 
 def _name_or_repr(value: object) -> str:

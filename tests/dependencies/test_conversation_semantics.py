@@ -56,7 +56,7 @@ class Scripted:
         return Encoding()
 
     async def converse(
-        self, websocket: FakeSocket, handlers: Sequence[Any], on_connect: Any, on_disconnect: Any
+        self, websocket: FakeSocket, handlers: Sequence[Any], on_connect: Any, on_disconnect: Any, tasks: Any = None
     ) -> None:
         RUN.get().log.append(("accept",))
         try:
@@ -74,7 +74,7 @@ class Streamed(Scripted):
     """Calls the one handler once."""
 
     async def converse(
-        self, websocket: FakeSocket, handlers: Sequence[Any], on_connect: Any, on_disconnect: Any
+        self, websocket: FakeSocket, handlers: Sequence[Any], on_connect: Any, on_disconnect: Any, tasks: Any = None
     ) -> None:
         RUN.get().log.append(("accept",))
         (send_all,) = handlers

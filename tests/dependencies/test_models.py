@@ -55,9 +55,7 @@ def test_a_walk_meets_each_node_once_in_the_order_of_the_declarations(dependant:
 
 
 def test_its_representation_shows_the_signature(dependant: Dependant) -> None:
-    assert repr(dependant) == (
-        f"<Dependant {__name__}.endpoint(websocket, left, room, right, limit, token, visited)>"
-    )
+    assert repr(dependant) == (f"<Dependant {__name__}.endpoint(websocket, left, room, right, limit, token, visited)>")
 
 
 def test_it_cannot_be_changed(dependant: Dependant) -> None:

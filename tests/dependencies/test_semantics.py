@@ -16,6 +16,7 @@ from wsroute.exceptions import DependencyScopeError
 
 pytestmark = pytest.mark.anyio
 
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_set_up_of_every_kind_in_every_shape(kind: str, shape: str) -> None:

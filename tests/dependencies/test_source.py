@@ -77,9 +77,9 @@ def test_whatever_is_wanted_becomes_different_identifiers(wanted: list[str]) -> 
 class Scope(enum.StrEnum):
     """What `repr()` shows of such a string is no literal."""
 
-    READ = "it's \"read\"\n"
+    READ = 'it\'s "read"\n'
 
 
-@pytest.mark.parametrize("text", ["", "plain", "it's \"quoted\"\\\n", "\ud800", Scope.READ])
+@pytest.mark.parametrize("text", ["", "plain", 'it\'s "quoted"\\\n', "\ud800", Scope.READ])
 def test_a_literal_evaluates_to_the_text(text: str) -> None:
     assert ast.literal_eval(quoted(text)) == text

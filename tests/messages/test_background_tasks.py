@@ -99,3 +99,20 @@ class GoneAfterTheAccept(Peer):
     async def send(self, message: Message) -> None:
         await super().send(message)
         self.fail(OSError("gone"))
+
+
+async def test_one_that_fails_is_a_failure_of_its_message() -> None:
+    handled: list[Exception] = []
+    router = WebSocketRouter(exception_handlers={LookupError: lambda websocket, exc: handled.append(exc)})
+
+    async def fail() -> None:
+        raise LookupError
+
+    @router.listener("/")
+    async def listener(message: str, tasks: BackgroundTasks) -> str:
+        tasks.add_task(fail)
+        return message
+
+    peer = Peer().say("a", "b").leave()
+    await peer.serve(router)
+    assert peer.frames == ["a", "b"] and len(handled) == 2

@@ -152,7 +152,7 @@ class _PlanWriter(TurnWriter):
     @contextmanager
     def _task_group(self) -> Iterator[None]:
         tasks = self.plan.value_of(Special.TASK_GROUP)
-        if tasks is None:
+        if tasks is None or self.plan.exchange is not None:  # a conversation opens its own, once it is accepted
             yield
             return
         with self._block(f"async with {self._own('EndpointTasks', EndpointTasks)}() as {tasks.target}:"):

@@ -150,13 +150,9 @@ class ConversationAnalysis(Analysis):
                         expected="Payload() in handlers that @on decorates, and in what they need",
                         remedy="remove the parameter, or move it to a handler",
                     )
-        if named and handler.reply not in (None, NoneType, EMPTY):
-            raise InvalidParameterError(
-                location,
-                problem=f"{location.chain[-1]} is declared to return {type_name(handler.reply)}, for nobody to get",
-                expected="-> None: the connection has ended",
-                remedy="return nothing",
-            )
+        if named:
+            _check_comes_last(handler, location)
+            handler = handler._replace(reply=None)
         return handler._replace(node=handler.node._replace(lifetime="message"))
 
     def _handler(
@@ -233,6 +229,25 @@ class ConversationAnalysis(Analysis):
                 remedy="write `async for item in ...: yield item` in it",
             )
         return annotation
+
+
+def _check_comes_last(handler: Handler, location: Location) -> None:
+    """Check that what is called when a connection has ended asks for nothing that has ended with it."""
+    if handler.reply not in (None, NoneType, EMPTY):
+        raise InvalidParameterError(
+            location,
+            problem=f"{location.chain[-1]} is declared to return {type_name(handler.reply)}, for nobody to get",
+            expected="-> None: the connection has ended",
+            remedy="return nothing",
+        )
+    for item in handler.node.special_params:
+        if item.special is Special.TASK_GROUP:
+            raise InvalidParameterError(
+                location.at(item.name),
+                problem=f"{location.chain[-1]} asks for a TaskGroup, and the connection's tasks have ended with it",
+                expected="a TaskGroup in on_connect and in handlers",
+                remedy="do what is left to do in it, or ask for BackgroundTasks",
+            )
 
 
 def _check_form(form: Form, listener: Listener, call: Callable[..., Any], location: Location) -> None:

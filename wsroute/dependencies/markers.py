@@ -7,10 +7,9 @@ pydantic `FieldInfo` objects with an attribute `in_`; `Body`, `Form` and `File` 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from inspect import getattr_static
-from types import NoneType
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from types import MappingProxyType, NoneType
+from typing import Annotated, Any, NamedTuple, Self, get_args, get_origin
 
 from wsroute.dependencies.signature import ALIASES, Unresolved
 from wsroute.params import REQUIRED, Depends, Injects, Param, Payload, Security, Source
@@ -23,6 +22,7 @@ _MARKERS = frozenset(
 #: What most defaults are, and no marker is.
 _NO_MARKERS = (NoneType, str, bytes, int, float, type, Unresolved)
 _ABSENT = object()
+_UNCONSTRAINED: Mapping[str, Any] = MappingProxyType({})
 
 
 class DependsMarker(NamedTuple):
@@ -43,27 +43,63 @@ class DependsMarker(NamedTuple):
         return (self.use_cache, self.scope, self.threadpool, id(self.limit), self.security_scopes)
 
 
-@dataclass(frozen=True, kw_only=True)
 class FieldMarker:
-    """A `pydantic.Field`, which holds wherever the value comes from."""
+    """A `pydantic.Field`, which holds wherever the value comes from.
 
-    default: Any = REQUIRED
-    default_factory: Any = None
-    #: A name, or pydantic's `AliasChoices` or `AliasPath`.
-    alias: Any = None
-    validate_default: bool | None = None
-    #: What `pydantic.Field` takes.
-    constraints: Mapping[str, Any] = field(default_factory=dict)
-    #: What pydantic wants as further metadata.
-    metadata: tuple[Any, ...] = ()
+    Args:
+        default, default_factory, validate_default: As in `pydantic.Field`.
+        alias: A name, or pydantic's `AliasChoices` or `AliasPath`.
+        constraints: What `pydantic.Field` takes.
+        metadata: What pydantic wants as further metadata.
+    """
+
+    # By hand, as its subclass: to make two dataclasses takes longer than to load the rest of this module.
+
+    def __init__(
+        self,
+        *,
+        default: Any = REQUIRED,
+        default_factory: Any = None,
+        alias: Any = None,
+        validate_default: bool | None = None,
+        constraints: Mapping[str, Any] = _UNCONSTRAINED,
+        metadata: tuple[Any, ...] = (),
+    ) -> None:
+        self.default = default
+        self.default_factory = default_factory
+        self.alias = alias
+        self.validate_default = validate_default
+        self.constraints = constraints
+        self.metadata = metadata
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # what it holds may have none
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    def but(self, **changes: Any) -> Self:
+        """The same marker, but for some attributes."""
+        changed = object.__new__(type(self))
+        vars(changed).update(vars(self), **changes)
+        return changed
 
 
-@dataclass(frozen=True)
 class ParamMarker(FieldMarker):
-    """A `Path`, `Query`, `Header` or `Cookie`, ours or FastAPI's."""
+    """A `Path`, `Query`, `Header` or `Cookie`, ours or FastAPI's.
 
-    source: Source
-    convert_underscores: bool = True
+    Args:
+        source: Where the value comes from.
+        convert_underscores: Whether `x_token` means the header `x-token`.
+        field: As for `FieldMarker`.
+    """
+
+    def __init__(self, source: Source, convert_underscores: bool = True, **field: Any) -> None:
+        super().__init__(**field)
+        self.source: Source = source
+        self.convert_underscores = convert_underscores
 
     def saying(self, everything: Iterable[object]) -> ParamMarker:
         """This marker, with what all field markers among the metadata say; the last one that says something counts."""
@@ -74,7 +110,7 @@ class ParamMarker(FieldMarker):
             for name in ("default_factory", "alias", "validate_default")
             if (setting := getattr(marker, name)) is not None
         }
-        return replace(self, **said) if said else self
+        return self.but(**said) if said else self
 
 
 class PayloadMarker(FieldMarker):

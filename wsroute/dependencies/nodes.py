@@ -251,7 +251,9 @@ class Nodes:
         special = None if read.missing else specials.find(read.name, read.type, read.written)
         if special is not None:
             return special_param(special, read, where, is_endpoint=place.is_endpoint)
-        named = Special.MESSAGE if isinstance(read.marker, PayloadMarker) else place.named.get(read.name)
+        named = place.named.get(read.name) if read.marker is None else None
+        if isinstance(read.marker, PayloadMarker):
+            named = Special.MESSAGE
         if named is not None:
             return self._spoken(named, read, where)
         if read.marker is None or isinstance(read.marker, InjectsMarker):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from wsroute.dependencies.callables import Form, describe
 from wsroute.dependencies.models import Special
@@ -34,7 +33,6 @@ class Stage(NamedTuple):
         return (*calls_of(self.steps), *self.call.calls)
 
 
-@dataclass(frozen=True, eq=False)
 class Plan:
     """What happens on a connection.
 
@@ -44,9 +42,19 @@ class Plan:
         exchange: The conversation, if the endpoint is a listener or a stream.
     """
 
+    # By hand: to make a frozen dataclass takes longer than to load the rest of this module.
+
+    def __init__(self, steps: tuple[AnyStep, ...], values: tuple[Value, ...], exchange: Exchange | None = None) -> None:
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "exchange", exchange)
+
     steps: tuple[AnyStep, ...]
     values: tuple[Value, ...]
-    exchange: Exchange | None = None
+    exchange: Exchange | None
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a plan cannot be changed: it is what a compiled function does, and {name!r} was not set")
 
     @property
     def calls(self) -> tuple[Step, ...]:

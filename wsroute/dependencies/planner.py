@@ -66,7 +66,20 @@ RESERVED = frozenset(
 )
 
 #: Names that it uses in the functions of a conversation.
-OF_CONVERSATIONS = frozenset({"Items", "code", "converse", "item", "items", "message", "reason", "reply", "turn"})
+OF_CONVERSATIONS = frozenset(
+    {
+        "Items",
+        "code",
+        "converse",
+        "create_task_group",
+        "item",
+        "items",
+        "message",
+        "reason",
+        "reply",
+        "turn",
+    }
+)
 
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 

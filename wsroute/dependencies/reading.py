@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
@@ -107,7 +106,7 @@ def _take_apart(parameter: Parameter, location: Location) -> tuple[Any, AnyMarke
     if not isinstance(default, ParamMarker):
         return annotation, default, rest, EMPTY
     written = EMPTY if default.default is REQUIRED else default.default
-    return annotation, default, (*rest, replace(default, default=REQUIRED)), written
+    return annotation, default, (*rest, default.but(default=REQUIRED)), written
 
 
 def _read_called(value: Any, parameter: Parameter, location: Location) -> AnyMarker | FieldMarker | None:

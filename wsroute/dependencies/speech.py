@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 
 class Encoder(Protocol):
@@ -32,7 +35,9 @@ class Speech(Protocol):
     def encoder(self, call: Any) -> Encoder:
         """What makes frames of what a handler returns or yields."""
 
-    async def converse(self, websocket: Any, handlers: Any, on_connect: Any, on_disconnect: Any) -> None:
+    async def converse(
+        self, websocket: Any, handlers: Any, on_connect: Any, on_disconnect: Any, tasks: TaskGroup | None = None
+    ) -> None:
         """Hold the conversation of one connection.
 
         Args:
@@ -41,4 +46,6 @@ class Speech(Protocol):
                 nothing.
             on_connect: A coroutine function without parameters, or `None`.
             on_disconnect: A coroutine function that takes the code and the reason, or `None`.
+            tasks: The task group of the handlers, which has not begun, if they ask for one. What fails in it ends the
+                conversation, and `on_disconnect` is told of that.
         """

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+import anyio
+
 from wsroute.dependencies.callables import Form, describe
 from wsroute.dependencies.exits import Exits, Items, is_disconnect
+from wsroute.dependencies.models import Special
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.runtime import Runtime
 from wsroute.dependencies.source import quoted
@@ -34,7 +37,12 @@ class TurnWriter(StepWriter):
         handlers = joined(turn.name for turn in exchange.handlers)
         beside = (turn.name if turn else "None" for turn in (exchange.on_connect, exchange.on_disconnect))
         converse = self._own("converse", speech.converse)
-        self._line(f"await {converse}({SOCKET}, ({handlers}), {', '.join(beside)})")
+        arguments = [SOCKET, f"({handlers})", *beside]
+        if (tasks := self.plan.value_of(Special.TASK_GROUP)) is not None:
+            # Whoever is told of the end is told when the tasks have ended, which may be what it has come by.
+            self._line(f"{tasks.target} = {self._own('create_task_group', anyio.create_task_group)}()")
+            arguments.append(tasks.target)
+        self._line(f"await {converse}({', '.join(arguments)})")
 
     def _write_turn(self, turn: Turn, exchange: Exchange, encoder: Encoder) -> None:
         parameters = "message"

@@ -7,6 +7,7 @@ from collections import deque
 import anyio
 from anyio import CancelScope
 from starlette.types import Message
+from starlette.websockets import WebSocketState
 
 from wsroute.wire.socket import Socket
 
@@ -49,9 +50,12 @@ class Ahead:
         return message
 
     async def watch(self) -> None:
-        """Read while messages are handled, until the connection has ended."""
+        """Read while messages are handled, until the server has told of the end of the connection.
+
+        It does so whoever has ended it: a handler may wait for what does not come any more.
+        """
         websocket = self._websocket
-        while not websocket.ended:
+        while websocket.client_state is not WebSocketState.DISCONNECTED:
             if not self._may_read():
                 self._begun = anyio.Event()
                 await self._begun.wait()
@@ -59,7 +63,7 @@ class Ahead:
             self._task_reads = True
             message = await websocket.receive()
             self._task_reads = False
-            if message["type"] == "websocket.disconnect" and websocket.is_handling:
+            if websocket.ended and websocket.is_handling:
                 self._listener.cancel()
                 return
             self._read.append(message)

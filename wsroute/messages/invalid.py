@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import PydanticKnownError, from_json
 
 from wsroute.exceptions import WebSocketPayloadValidationError
 from wsroute.messages.texts import text_of
@@ -29,12 +29,12 @@ class InvalidMessages:
 
     Args:
         adapter: What validates them.
-        discriminator: The field by which a message says which of several types it is.
+        tag_names: The names of the field by which a message says which one it is, if there is but one that it can be.
     """
 
-    def __init__(self, adapter: TypeAdapter[Any], discriminator: str) -> None:
+    def __init__(self, adapter: TypeAdapter[Any], tag_names: Set[str]) -> None:
         self._adapter = adapter
-        self._discriminator = discriminator
+        self._tag_names = tag_names
 
     def report(self, error: ValidationError, data: str | bytes) -> WebSocketPayloadValidationError:
         """The error that says so.
@@ -48,7 +48,7 @@ class InvalidMessages:
         detail = [
             {
                 "loc": list(self._declared(found["loc"], message)),
-                "msg": text_of(found["type"], found.get("ctx", {})),
+                "msg": _text_of(found),
                 "type": found["type"],
             }
             for found in errors[:MAX_ERRORS]
@@ -60,7 +60,8 @@ class InvalidMessages:
         if first["type"] == "json_invalid" and not first["loc"]:
             return INVALID_JSON
         for found in errors:
-            if (found["type"] in _TAG_ERRORS and not found["loc"]) or found["loc"] == (self._discriminator,):
+            loc = found["loc"]
+            if (not loc and found["type"] in _TAG_ERRORS) or (len(loc) == 1 and loc[0] in self._tag_names):
                 return UNKNOWN_TYPE
         return INVALID_MESSAGE
 
@@ -106,6 +107,24 @@ def error_frame(code: str, detail: Sequence[Mapping[str, Any]]) -> str:
         detail: What is wrong where.
     """
     return json.dumps({"type": "error", "code": code, "detail": detail}, separators=(",", ":"))
+
+
+def _text_of(found: Any) -> str:
+    context = found.get("ctx", {})
+    return text_of(found["type"], context if _is_of_pydantic(found["type"], found["msg"], context) else {})
+
+
+def _is_of_pydantic(kind: str, message: str, context: Mapping[str, Any]) -> bool:
+    """Whether an error is one of pydantic's own, which knows of the declaration only.
+
+    An application may call its own as it likes, and put what was sent into the context.
+    """
+    if not context or "error" in context:
+        return False
+    try:
+        return PydanticKnownError(kind, dict(context)).message() == message  # type: ignore[arg-type]  # or it raises
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _parsed(data: str | bytes) -> Any:

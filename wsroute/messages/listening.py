@@ -7,13 +7,14 @@ from functools import partial
 from math import inf
 from typing import Any, TypeAlias
 
+from anyio.abc import TaskGroup
 from starlette.exceptions import WebSocketException
 
 from wsroute.dependencies.exits import EndpointTasks
 from wsroute.exceptions import WebSocketPayloadValidationError
 from wsroute.messages.ahead import Ahead
 from wsroute.messages.codec import Codec
-from wsroute.messages.conversation import OnDisconnect, accepted
+from wsroute.messages.conversation import OnDisconnect, accepted, running
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
 from wsroute.messages.patience import Patience, Receive
@@ -55,9 +56,10 @@ class Listening:
         handlers: Sequence[_Handle],
         on_connect: Callable[[], Awaitable[None]] | None,
         on_disconnect: OnDisconnect | None,
+        tasks: TaskGroup | None = None,
     ) -> None:
         """Hold the conversation of one connection, until one of the two has ended it."""
-        async with accepted(websocket, on_disconnect):
+        async with accepted(websocket, on_disconnect), running(tasks):
             if not self._options.cancel_on_disconnect:
                 if on_connect is not None:
                     await on_connect()
@@ -94,7 +96,9 @@ class Listening:
                 return
             if bucket is not None and not await _is_in_rate(websocket, bucket):
                 continue
-            if data is not None and len(data) > self._small:
+            if data is None:
+                self._check_size(frame.get(decoder.other_kind) or "")
+            elif len(data) > self._small:
                 self._check_size(data)
             try:
                 if data is None:
@@ -125,6 +129,7 @@ class Listening:
             return True
         if self._options.on_invalid == "close":
             return False
+        websocket.asked_about = None  # its traceback has this socket in it
         await websocket.send_text(error_frame(error.code, error.detail))
         return True
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from anyio import CancelScope
+from anyio.abc import TaskGroup
 
 from wsroute.dependencies.exits import EndpointTasks
 from wsroute.messages.codec import Codec
-from wsroute.messages.conversation import OnDisconnect, accepted
+from wsroute.messages.conversation import OnDisconnect, accepted, running
 from wsroute.wire.socket import Socket
 
 
@@ -31,16 +32,16 @@ class Streaming:
         handlers: Sequence[Callable[[], Awaitable[None]]],
         on_connect: None,
         on_disconnect: OnDisconnect | None,
+        tasks: TaskGroup | None = None,
     ) -> None:
         """Send what the stream yields. Whatever the client sends is read, to see when it leaves, and discarded."""
         (send_all,) = handlers
-        async with accepted(websocket, on_disconnect), EndpointTasks() as tasks:
-            tasks.start_soon(_discard, websocket, tasks.cancel_scope)
+        async with accepted(websocket, on_disconnect), running(tasks), EndpointTasks() as reading:
+            reading.start_soon(_discard, websocket, reading.cancel_scope)
             await send_all()
 
 
 async def _discard(websocket: Socket, stream: CancelScope) -> None:
     while not websocket.ended:
-        frame = await websocket.receive()
-        if frame["type"] == "websocket.disconnect":
-            stream.cancel()
+        await websocket.receive()
+    stream.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import is_
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import Location
@@ -12,8 +12,6 @@ from wsroute.routing.layers import Layer, layer_above
 
 #: How many variants of a route are kept. Tests make an application each: without a bound, all would stay alive.
 MAX_VARIANTS = 8
-
-RouteT = TypeVar("RouteT")
 
 
 def dependencies_of(application: Any) -> Sequence[Any]:
@@ -27,22 +25,22 @@ def dependencies_of(application: Any) -> Sequence[Any]:
     return declared if type(declared) is list else ()
 
 
-class BelowApplications(Generic[RouteT]):
+class BelowApplications:
     """A route below the dependencies of each application that serves it.
 
     Args:
         below: Makes a route below a level.
     """
 
-    def __init__(self, below: Callable[[Layer], RouteT]) -> None:
+    def __init__(self, below: Callable[[Layer], Any]) -> None:
         self._below = below
-        self._variants: list[tuple[tuple[Any, ...], RouteT]] = []
+        self._variants: list[tuple[tuple[Any, ...], Any]] = []
 
-    def routes(self) -> list[RouteT]:
+    def routes(self) -> list[Any]:
         """The variants of the route that have been made."""
         return [route for _, route in self._variants]
 
-    def get(self, dependencies: Sequence[Any]) -> RouteT:
+    def get(self, dependencies: Sequence[Any]) -> Any:
         """The route below these dependencies.
 
         Raises:

@@ -15,7 +15,6 @@ from wsroute.exceptions import InvalidPathError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.handler import handler_of
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, fold, read_layer
-from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import layers_of, read_listener
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import compile_route_path, read_gateway_path
@@ -25,6 +24,7 @@ from wsroute.routing.view import WebSocketView, handlers_of, layer_of
 
 if TYPE_CHECKING:
     from wsroute.dependencies.conversations import Listener
+    from wsroute.routing.limits import MaxConnections
 
 
 class WebSocketGateway(RouteTable, WebSocketRoute):

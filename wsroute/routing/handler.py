@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.routing import BaseRoute
 
@@ -17,9 +17,11 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, read_layer
-from wsroute.routing.limits import MaxConnections
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
+
+if TYPE_CHECKING:
+    from wsroute.routing.limits import MaxConnections
 
 
 class WebSocketHandler(InjectedEndpoint):

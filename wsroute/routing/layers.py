@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack, get_args
 
 from starlette.middleware import Middleware
 
@@ -22,7 +22,6 @@ from wsroute.exceptions import Location, RouterError
 from wsroute.messages.options import USUAL, MessageOptions, OnInvalid, check_options
 from wsroute.routing.exception_handlers import read_exception_handlers
 from wsroute.routing.interceptors import method_around, read_interceptors
-from wsroute.routing.limits import ConnectionLimit, MaxConnections, read_limits
 from wsroute.routing.middleware import read_middleware
 from wsroute.routing.origins import Origins, read_allowed_origins
 from wsroute.routing.paths import check_prefix, join
@@ -30,6 +29,9 @@ from wsroute.routing.permissions import read_permissions
 from wsroute.wire.handlers import HandlerTable
 from wsroute.wire.origin import SAME_ORIGIN, AllowedOrigins
 from wsroute.wire.policy import Policy
+
+if TYPE_CHECKING:  # loaded by who limits connections
+    from wsroute.routing.limits import ConnectionLimit, MaxConnections
 
 Reject: TypeAlias = Literal["denial", "close", "accept"]
 
@@ -154,9 +156,7 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
             f"{', '.join(MessageOptions._fields)}."
         )
     effects, provides = read_dependencies(declared.get("dependencies"), location)
-    limits = read_limits(declared.get("max_connections"), location)
-    # What is counted by a key needs what gives the key, and is a dependency like any other.
-    counted = tuple([limit.dependency for limit in limits if limit.dependency is not None])
+    counted, limits = _read_limits(declared.get("max_connections"), location)
     provider = declared.get("dependency_overrides_provider")
     reject, close_timeout = declared.get("reject"), declared.get("close_timeout")
     send_timeout = declared.get("send_timeout")
@@ -178,8 +178,22 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         send_timeout,
         read_options(declared),
         read_allowed_origins(declared.get("allowed_origins"), location),
-        tuple([limit for limit in limits if limit.key is None]),
+        limits,
     )
+
+
+def _read_limits(
+    declared: MaxConnections | None, location: Location
+) -> tuple[tuple[Any, ...], tuple[ConnectionLimit, ...]]:
+    """What counts connections by a key, as markers of dependencies; and what counts all of them."""
+    if declared is None:
+        return (), ()
+    from wsroute.routing.limits import read_limits
+
+    limits = read_limits(declared, location)
+    # What is counted by a key needs what gives the key, and is a dependency like any other.
+    counted = tuple(limit.dependency for limit in limits if limit.dependency is not None)
+    return counted, tuple(limit for limit in limits if limit.key is None)
 
 
 def read_options(declared: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -201,7 +215,7 @@ def read_options(declared: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _check_settings(reject: object, provider: object, **times: float | None) -> None:
     for name, seconds in times.items():
-        if seconds is not None and not seconds > 0:
+        if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
             raise RouterError(f"{name}={seconds!r} is no time. It is a number of seconds above 0.")
     if reject not in (None, *get_args(Reject)):
         known = ", ".join(repr(name) for name in get_args(Reject))

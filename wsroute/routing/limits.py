@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from starlette.exceptions import HTTPException
@@ -159,16 +159,3 @@ def _read(item: Any, location: Location) -> ConnectionLimit:
 def _invalid(problem: str, expected: str) -> InvalidParameterError:
     remedy = "write ConnectionLimit(5, key=current_user_id)"
     return InvalidParameterError(Location(), problem=problem, expected=expected, remedy=remedy)
-
-
-def refusing(make_error: Callable[[], HTTPException]) -> Callable[[Any], Coroutine[Any, Any, NoReturn]]:
-    """What refuses connections.
-
-    Args:
-        make_error: Makes the error that does; a new one for each, since an error keeps what it went through.
-    """
-
-    async def refuse(websocket: Any) -> NoReturn:
-        raise make_error()
-
-    return refuse

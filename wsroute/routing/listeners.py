@@ -128,6 +128,7 @@ def codec_of(conversation: Conversation | None) -> Codec | None:
     """How the messages of a conversation are read and written; nothing for an endpoint.
 
     Raises:
+        AnnotationError: A type names what is not known, or not yet.
         InvalidParameterError: pydantic has no schema for something, or messages cannot be told apart.
     """
     if conversation is None:

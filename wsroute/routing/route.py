@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.analysis import Analysis, Undecided
@@ -21,7 +21,7 @@ from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.signature import LocalNames
 from wsroute.dependencies.solver import Solver, visible_overrides
-from wsroute.exceptions import EndpointError, Location
+from wsroute.exceptions import AnnotationError, EndpointError, Location
 from wsroute.routing.applications import BelowApplications, dependencies_of
 from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.index import decided_by_path_regex
@@ -36,7 +36,6 @@ from wsroute.routing.layers import (
     fold,
     read_layer,
 )
-from wsroute.routing.limits import MaxConnections, refusing
 from wsroute.routing.listeners import (
     analysis_of_listeners,
     check_options_fit,
@@ -57,6 +56,7 @@ from wsroute.wire.socket import Socket, socket_class
 if TYPE_CHECKING:
     from wsroute.dependencies.conversations import Listener
     from wsroute.messages.codec import Codec
+    from wsroute.routing.limits import MaxConnections
 
 # Looked up for every connection; of an enumeration, that is slow before Python 3.12.
 _FULL = Match.FULL
@@ -106,7 +106,7 @@ class APIWebSocketRoute(WebSocketRoute):
             bound: when its router is attached, started or checked, or when the first connection is matched.
     """
 
-    _below_applications: BelowApplications[APIWebSocketRoute] | None = None
+    _below_applications: BelowApplications | None = None
     _refusal: Callable[[], HTTPException] | None = None
 
     def __init__(
@@ -234,7 +234,10 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._analyse((), (), None, final=False)
         except Undecided:
             return
-        self._codec = codec_of(tree.conversation)
+        try:
+            self._codec = codec_of(tree.conversation)
+        except AnnotationError:
+            return  # a model may name what is defined later
         if not (self._folded.interceptors or self._folded.permissions):
             self._declared = tree
 
@@ -269,7 +272,8 @@ class APIWebSocketRoute(WebSocketRoute):
             return self
         if self._below_applications is None:
             self._below_applications = BelowApplications(self._variant)
-        return self._below_applications.get(dependencies)
+        within: APIWebSocketRoute = self._below_applications.get(dependencies)
+        return within
 
     def _variant(self, layer: Layer) -> APIWebSocketRoute:
         route = self.below(layer)
@@ -321,6 +325,7 @@ class APIWebSocketRoute(WebSocketRoute):
             runtime = speaking(RUNTIME, tree.conversation, self._codec, self._folded.options)
             solver = Solver(build, runtime, tree)
             self._stack = wrapped(self._serve_inside, self._folded.middleware)
+            self._socket_class = socket_class(solver.program.websocket_class)
             if self._folded.middleware:
                 # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
                 self._outer_policy = self._policy._replace(handlers=())
@@ -394,7 +399,9 @@ class APIWebSocketRoute(WebSocketRoute):
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve a connection that has been matched."""
         # Without `async`, as every coroutine on the way has its part in every message.
-        route = self.within(scope["app"]) if "app" in scope else self
+        app = scope.get("app")
+        # Most applications have Starlette's own router, which knows of no dependencies.
+        route = self if type(getattr(app, "router", None)) is Router else self.within(app)
         return route.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
 
     def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
@@ -442,7 +449,9 @@ class APIWebSocketRoute(WebSocketRoute):
         solver = self._bound or self.bind()
         scope["route"] = self  # which whoever has matched it need not have handed on
         overrides = visible_overrides(self._providers, scope.get("app"))
-        program = solver.select(overrides) if overrides else solver.program
+        if not overrides:  # as in all applications but those that are tested
+            return session(self._socket_class(scope, receive, send), solver.program.run, self._policy)
+        program = solver.select(overrides)
         websocket = socket_class(program.websocket_class)(scope, receive, send)
         return session(websocket, program.run, self._policy)
 
@@ -460,6 +469,19 @@ class APIWebSocketRoute(WebSocketRoute):
 
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)
+
+
+def refusing(make_error: Callable[[], HTTPException]) -> Callable[[Socket], Awaitable[NoReturn]]:
+    """What refuses connections.
+
+    Args:
+        make_error: Makes the error that does; a new one for each, since an error keeps what it went through.
+    """
+
+    async def refuse(websocket: Socket) -> NoReturn:
+        raise make_error()
+
+    return refuse
 
 
 @asynccontextmanager

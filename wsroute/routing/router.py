@@ -28,7 +28,6 @@ from wsroute.routing.layers import (
     layer_above,
 )
 from wsroute.routing.lifespans import DEADLINE, check_deadline, outermost_first
-from wsroute.routing.limits import MaxConnections
 from wsroute.routing.listeners import function_listener
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import check_is_text
@@ -38,6 +37,7 @@ from wsroute.routing.table import RouteTable
 
 if TYPE_CHECKING:
     from wsroute.messages.listener import HandlerT, StreamT
+    from wsroute.routing.limits import MaxConnections
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 

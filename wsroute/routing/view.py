@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import getattr_static
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from wsroute.dependencies.callables import describe
 from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import EndpointError, Location, UninjectedEndpointError
 from wsroute.routing.handler import WebSocketHandler
 from wsroute.routing.layers import Layer, read_layer
-from wsroute.routing.limits import MaxConnections
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
+
+if TYPE_CHECKING:
+    from wsroute.routing.limits import MaxConnections
 
 
 class WebSocketView:

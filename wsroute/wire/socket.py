@@ -38,6 +38,8 @@ _CONNECTING = WebSocketState.CONNECTING
 _CONNECTED = WebSocketState.CONNECTED
 _DISCONNECTED = WebSocketState.DISCONNECTED
 
+#: What a send raises if the peer is gone, be it the server's or that of a session around this one.
+_FAILURES = (OSError, RuntimeError, WebSocketDisconnect)
 #: What using a WebSocket outside its life raises. Older versions of Starlette raise a bare RuntimeError, which could
 #: not be told from a bug in the endpoint.
 StateError: type[RuntimeError] = getattr(
@@ -221,7 +223,7 @@ class Socket(WebSocket):
         if kind == "websocket.send" and self.application_state is _CONNECTED and self.client_state is _CONNECTED:
             try:
                 await self._asgi_send(message)
-            except (OSError, RuntimeError) as exc:
+            except _FAILURES as exc:
                 self._check_lost(exc)
                 raise
         elif not self.ended:
@@ -312,7 +314,7 @@ class Socket(WebSocket):
             return await super().send_text(data)
         try:
             await self._asgi_send({"type": "websocket.send", "text": data})
-        except (OSError, RuntimeError) as exc:
+        except _FAILURES as exc:
             self._check_lost(exc)
             raise
 
@@ -322,7 +324,7 @@ class Socket(WebSocket):
             return await super().send_bytes(data)
         try:
             await self._asgi_send({"type": "websocket.send", "bytes": data})
-        except (OSError, RuntimeError) as exc:
+        except _FAILURES as exc:
             self._check_lost(exc)
             raise
 
@@ -347,7 +349,7 @@ class Socket(WebSocket):
         self._closed = (message["code"], message["reason"])
         try:
             await self._asgi_send(message)
-        except (OSError, RuntimeError) as exc:
+        except _FAILURES as exc:
             # In a `finally`, an exception from here would take the place of the one that matters.
             if self._lost(exc) is None:
                 raise
@@ -398,8 +400,9 @@ class Socket(WebSocket):
         if not isinstance(exc, (OSError, WebSocketDisconnect)) and not _is_closed_by_server(exc):
             return None
         self.application_state = _DISCONNECTED
-        # receive() may still tell the code with which the peer left.
-        self._left = self._left or (1006, None)
+        if self._left is None:
+            # receive() may still tell the code with which the peer left; a session around this one may know it already.
+            self._left = (exc.code, exc.reason) if isinstance(exc, WebSocketDisconnect) else (1006, None)
         return WebSocketDisconnect(*self._left)
 
 
