@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from anyio import current_time
 
 from wsroute.messages.invalid import error_frame
@@ -38,3 +40,12 @@ class Bucket:
     def frame(self) -> str:
         """The error frame for a message that found no token."""
         return error_frame(RATE_LIMITED, [{"loc": [], "msg": self._text, "type": RATE_LIMITED}])
+
+
+def bucket_of(max_rate: tuple[float, float] | None) -> Bucket | None:
+    """The bucket of a connection; nothing where there is no limit.
+
+    Args:
+        max_rate: The option.
+    """
+    return None if max_rate is None or max_rate[0] == math.inf else Bucket(*max_rate)

@@ -107,6 +107,7 @@ class APIWebSocketRoute(WebSocketRoute):
     """
 
     _below_applications: BelowApplications | None = None
+    _refusal: Callable[[], HTTPException] | None = None
 
     def __init__(
         self,
@@ -270,9 +271,14 @@ class APIWebSocketRoute(WebSocketRoute):
         if not dependencies:
             return self
         if self._below_applications is None:
-            self._below_applications = BelowApplications(self.below)
+            self._below_applications = BelowApplications(self._variant)
         within: APIWebSocketRoute = self._below_applications.get(dependencies)
         return within
+
+    def _variant(self, layer: Layer) -> APIWebSocketRoute:
+        route = self.below(layer)
+        route.refuse(self._refusal)
+        return route
 
     @property
     def dependant(self) -> Dependant:
@@ -318,7 +324,7 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._declared or build(None)
             runtime = speaking(RUNTIME, tree.conversation, self._codec, self._folded.options)
             solver = Solver(build, runtime, tree)
-            self._stack = wrapped(self._serve, self._folded.middleware)
+            self._stack = wrapped(self._serve_inside, self._folded.middleware)
             self._socket_class = socket_class(solver.program.websocket_class)
             if self._folded.middleware:
                 # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
@@ -414,17 +420,24 @@ class APIWebSocketRoute(WebSocketRoute):
                 for limit in self._folded.limits:
                     held.enter_context(limit.held(scope))
             except HTTPException as error:
-                await self._refuse_with(refusing(error), scope, receive, send)
+                refusal = error
+            else:
+                await self._inner_app(scope, receive, send)
                 return
-            await self._inner_app(scope, receive, send)
+        # Who is refused counts nowhere any more while it is told so.
+        await self._refuse_with(refusing(lambda: refusal), scope, receive, send)
 
-    def refuse(self, error: HTTPException | None) -> None:
-        """Refuse all connections from now on.
+    def refuse(self, make_error: Callable[[], HTTPException] | None) -> None:
+        """Refuse all connections from now on, also those that are in the middleware of a level.
 
         Args:
-            error: What they are refused with; `None` to serve them again.
+            make_error: Makes what one is refused with; `None` to serve them again.
         """
-        self.app = self._usual_app if error is None else partial(self._refuse_with, refusing(error))
+        self._refusal = make_error
+        self.app = self._usual_app if make_error is None else partial(self._refuse_with, refusing(make_error))
+        if self._below_applications is not None:
+            for route in self._below_applications.routes():
+                route.refuse(make_error)
 
     def _refuse_with(
         self, refuse: Callable[[Socket], Awaitable[NoReturn]], scope: Scope, receive: Receive, send: Send
@@ -449,15 +462,24 @@ class APIWebSocketRoute(WebSocketRoute):
         websocket.has_inner_session = True
         await session(websocket, self._run_middleware, self._outer_policy)
 
+    def _serve_inside(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve what has come through the middleware, unless all are refused since it went in."""
+        serve = self._serve if self._refusal is None else self.app
+        return serve(scope, receive, send)  # type: ignore[return-value]  # as in handle()
+
     async def _run_middleware(self, websocket: Socket) -> None:
         await self._stack(websocket.scope, websocket.receive, websocket.send)
 
 
-def refusing(error: HTTPException) -> Callable[[Socket], Awaitable[NoReturn]]:
-    """What refuses a connection with an error."""
+def refusing(make_error: Callable[[], HTTPException]) -> Callable[[Socket], Awaitable[NoReturn]]:
+    """What refuses connections.
+
+    Args:
+        make_error: Makes the error that does; a new one for each, since an error keeps what it went through.
+    """
 
     async def refuse(websocket: Socket) -> NoReturn:
-        raise error
+        raise make_error()
 
     return refuse
 
