@@ -565,8 +565,8 @@ async def test_a_key_that_cannot_be_counted_is_a_bug_that_says_which_without_the
         await peer.serve(route)
     name = f"{__name__}.test_a_key_that_cannot_be_counted_is_a_bug_that_says_which_without_the_value.<locals>.account"
     assert str(error.value) == (
-        f"ConnectionLimit(1, key={name}) gave a Account for a key, which is not hashable, so that connections cannot "
-        "be counted by it. Let it give what tells them apart, such as the user's id."
+        f"ConnectionLimit(1, key={name}) got a key of type Account, which is not hashable, so that connections "
+        "cannot be counted by it. Let the dependency give what tells them apart, such as the user's id."
     )
     assert peer.denial is not None and peer.denial.status == 500
 

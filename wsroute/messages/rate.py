@@ -22,7 +22,7 @@ class Bucket:
     def __init__(self, messages: float, seconds: float) -> None:
         self._most = self._tokens = messages
         self._each = seconds / messages
-        self._text = f"At most {messages:g} messages in {seconds:g} s"
+        self._text = f"At most {messages:g} message{'' if messages == 1 else 's'} in {seconds:g} s"
         self._filled = current_time()
         #: Whether the last message found no token.
         self.is_overdrawn = False

@@ -99,8 +99,8 @@ class ConnectionLimit:
         except TypeError as error:
             # Without the value, which may be a user with all that is known of one.
             raise TypeError(
-                f"{self!r} gave a {type(key).__qualname__} for a key, which is not hashable, so that connections "
-                "cannot be counted by it. Let it give what tells them apart, such as the user's id."
+                f"{self!r} got a key of type {type(key).__qualname__}, which is not hashable, so that connections "
+                "cannot be counted by it. Let the dependency give what tells them apart, such as the user's id."
             ) from error
         return key
 
