@@ -144,13 +144,13 @@ class ClientWebSocket:
             ConnectionClosed: The connection ended instead.
             UnexpectedMessage: What came is not what the model says.
         """
-        frame = await self._next("a message" if model is None else f"a {_name(model)}", deadline)
+        frame = await self._next("a message" if model is None else _name(model), deadline)
         if model is None:
             return frame
         try:
             return loaded(model, frame)
         except ValueError as error:
-            raise self._unexpected(f"expected a {_name(model)}, and got {shown(frame)}", str(error)) from None
+            raise self._unexpected(f"expected {_name(model)}, and got {shown(frame)}", str(error)) from None
 
     async def receive_text(self, *, deadline: float | None = None) -> str:
         """The data of the next frame, which has to be text.

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Scope
 from wsroute.testing.backends import Bell, current_backend
 from wsroute.testing.client import DEADLINE
 from wsroute.testing.errors import DeadlinePassed
-from wsroute.testing.places import place_of_exception
+from wsroute.testing.places import waiting_when_cancelled
 from wsroute.testing.transcript import Transcript
 from wsroute.testing.wire import Close, Denial, Frame, Wire
 
@@ -123,7 +123,7 @@ class Peer:
             try:
                 await app(self.scope, self.receive, self.send)
             except anyio.get_cancelled_exc_class() as cancellation:
-                waits = [f"the application waits in {place_of_exception(cancellation)}"]
+                waits = [f"the application waits {waiting_when_cancelled(cancellation, self._wire.receive)}"]
                 raise
         if limit.cancelled_caught:
             raise DeadlinePassed(f"the application did not end within {within:g} s", *waits, str(self.transcript))
