@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from starlette.types import Scope
 
 from wsroute.dependencies.exits import is_disconnect
-from wsroute.testing.errors import ConnectionClosed, DeadlinePassed, SocketTestError, UnexpectedMessage
+from wsroute.testing.errors import ConnectionClosed, DeadlinePassed, SocketTestError, UnexpectedMessage, says_it_all
 from wsroute.testing.legality import reason_violation
 from wsroute.testing.models import dumped, loaded
 from wsroute.testing.running import Running
@@ -20,6 +20,8 @@ from wsroute.wire.frames import is_sendable_code
 
 if TYPE_CHECKING:
     import httpx
+
+__tracebackhide__ = says_it_all
 
 T = TypeVar("T")
 

@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Scope
 
 from wsroute.testing.backends import Bell, current_backend
 from wsroute.testing.client import DEADLINE
-from wsroute.testing.errors import DeadlinePassed
+from wsroute.testing.errors import DeadlinePassed, says_it_all
 from wsroute.testing.places import waiting_when_cancelled
 from wsroute.testing.transcript import Transcript
 from wsroute.testing.wire import Close, Denial, Frame, Wire
+
+__tracebackhide__ = says_it_all
 
 
 class Peer:
