@@ -33,6 +33,8 @@ def test_a_marker_cannot_be_changed(make: Callable[..., Any]) -> None:
     for name in vars(marker):
         with pytest.raises(FrozenInstanceError):
             setattr(marker, name, None)
+        with pytest.raises(FrozenInstanceError):
+            delattr(marker, name)
 
 
 @pytest.mark.parametrize("make", MAKERS)

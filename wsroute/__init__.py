@@ -103,7 +103,7 @@ __all__ = [
 ]
 
 
-if not typing.TYPE_CHECKING:  # for a type checker, it would make any name right
+if not typing.TYPE_CHECKING:  # pragma: no branch  # for a type checker, it would make any name right
 
     def __getattr__(name: str) -> typing.Any:
         # What most applications have no need of is loaded by those that have.

@@ -271,3 +271,7 @@ def test_the_flags_of_a_dependency_tell_declarations_apart() -> None:
     assert plain.flags != DependsMarker(dependency, use_cache=False).flags
     assert plain.flags != DependsMarker(dependency, security_scopes=("a",)).flags
     assert plain.flags != DependsMarker(dependency, limit=object()).flags
+
+
+def test_a_marker_that_was_read_shows_what_it_says() -> None:
+    assert "alias='a'" in repr(ParamMarker("query", alias="a"))

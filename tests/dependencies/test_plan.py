@@ -328,3 +328,10 @@ def test_an_explanation_has_a_line_for_each_step() -> None:
         "7 session = session() # async generator, limited, open until the function ends",
         "8 endpoint(websocket, session, leaf, who, also, opened, inline) # the endpoint",
     ]
+
+
+def test_a_plan_cannot_be_changed() -> None:
+    async def endpoint(websocket: WebSocket) -> None: ...
+
+    with pytest.raises(AttributeError, match="a plan cannot be changed"):
+        plan_of(endpoint).steps = ()

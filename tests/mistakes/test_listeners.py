@@ -177,6 +177,35 @@ def test_a_message_that_pydantic_does_not_know(router: WebSocketRouter) -> None:
     async def listener(message: Annotated[Plain, Payload()]) -> None: ...
 
 
+@at_binding(
+    AnnotationError,
+    """
+    the annotation names 'Missing', which cannot be found
+      route '/items'
+      HERE.listener
+         └─ HERE.audit
+            parameter 'message'
+      expected: names of the module, or local names that exist when the route is declared
+      remedy: import it outside of `if TYPE_CHECKING:`, or move it to the module, or define it before the route
+    """,
+)
+def test_a_dependency_that_takes_messages_of_a_type_that_cannot_be_found(router: WebSocketRouter) -> None:
+    def audit(message: Annotated[Missing, Payload()]) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    @router.listener("/items")
+    async def listener(message: Say, audit: Annotated[None, Depends(audit)]) -> None: ...
+
+
+def test_a_marker_as_the_default_of_the_message() -> None:
+    router = WebSocketRouter()
+
+    @router.listener("/items")
+    async def listener(text: str = Payload(max_length=3), other: str = "") -> str:
+        return text
+
+    router.check()
+
+
 # Messages that cannot be told apart
 
 

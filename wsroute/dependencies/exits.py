@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar
@@ -206,10 +206,10 @@ class Items:
 
     __slots__ = ("_generator", "_scope")
 
-    def __init__(self, generator: AsyncGeneratorType[T, None]) -> None:
+    def __init__(self, generator: AsyncGenerator[Any, None]) -> None:
         self._generator = generator
 
-    async def __aenter__(self) -> AsyncGeneratorType[Any, None]:
+    async def __aenter__(self) -> AsyncGenerator[Any, None]:
         self._scope = enter_shield()
         return self._generator
 
