@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from wsroute import Depends, WebSocketListener, WebSocketRouter, on
-from wsroute.testing import DeadlinePassed, UnusedOverride, connect, fake_clock, override
+from wsroute.testing import DeadlinePassed, Peer, UnusedOverride, connect, fake_clock, override
 from wsroute.testing.wire import PAUSED_FRAMES
 
 pytestmark = pytest.mark.anyio
@@ -99,3 +99,11 @@ async def test_a_message_that_hangs_shows_its_line_and_what_it_holds_open() -> N
     lines = str(caught.value).splitlines()
     assert lines[1].startswith("  the application waits in Room.say at tests/testing/test_listeners.py:")
     assert lines[3] == "  open dependencies: open_session"
+
+
+async def test_a_listener_that_waits_for_its_client_is_said_to() -> None:
+    with pytest.raises(DeadlinePassed, match=r"(?m)^  the application waits for a message$"):
+        async with connect(router, "/say") as ws:
+            await ws.receive(deadline=SHORT)
+    with pytest.raises(DeadlinePassed, match=r"(?m)^  the application waits for a message$"):
+        await Peer("/say").serve(router, within=SHORT)

@@ -138,6 +138,27 @@ UNUSED = """
 def test_override(ws_override):
     ws_override(router, get_word, value="fake")
 """
+FAILING = """
+import anyio
+from wsroute.testing import Peer, connect_sync, override
+
+@pytest.mark.anyio
+async def test_async(ws_connect):
+    async with ws_connect(router) as ws:
+        assert await ws.receive_bytes() == b"original"
+
+@pytest.mark.anyio
+async def test_peer():
+    await Peer().serve(lambda scope, receive, send: anyio.sleep_forever(), within=0.01)
+
+def test_sync():
+    with connect_sync(router) as ws:
+        ws.expect_close()
+
+def test_override():
+    with override(router, check, value=None):
+        pass
+"""
 #: As if the extras were not installed.
 WITHOUT_EXTRAS = """
 import sys
@@ -193,8 +214,22 @@ def test_it_plays_with_others(tmp_path: Path, text: str, options: list[str], out
 
 def test_an_override_that_nothing_used_is_an_error_of_its_test(tmp_path: Path) -> None:
     printed = run(tmp_path, HEAD + UNUSED, *SCOPE)
-    assert "UnusedOverride: the override of test_it.get_word was never used" in printed
+    assert "the override of test_it.get_word was never used" in printed
+    assert "contextlib" not in printed and "plugin.py" not in printed, printed
     assert "1 passed, 1 error" in printed.splitlines()[-1], printed
+
+
+def test_a_failure_shows_the_line_of_the_test_and_none_of_the_kit(tmp_path: Path) -> None:
+    printed = run(tmp_path, HEAD + FAILING, *SCOPE, "-k", "not trio")
+    assert "4 failed" in printed.splitlines()[-1], printed
+    shown = [line.removeprefix(">").strip() for line in printed.splitlines() if line.startswith(">")]
+    assert shown == [
+        'assert await ws.receive_bytes() == b"original"',
+        "await Peer().serve(lambda scope, receive, send: anyio.sleep_forever(), within=0.01)",
+        "ws.expect_close()",
+        "with override(router, check, value=None):",
+    ]
+    assert "wsroute/testing/" not in printed.replace("\\", "/"), printed
 
 
 def test_the_plugin_is_found_by_its_entry_point(pytestconfig: pytest.Config) -> None:

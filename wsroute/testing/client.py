@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from starlette.types import Scope
 
 from wsroute.dependencies.exits import is_disconnect
-from wsroute.testing.errors import ConnectionClosed, DeadlinePassed, SocketTestError, UnexpectedMessage
+from wsroute.testing.errors import ConnectionClosed, DeadlinePassed, SocketTestError, UnexpectedMessage, says_it_all
 from wsroute.testing.legality import reason_violation
 from wsroute.testing.models import dumped, loaded
 from wsroute.testing.running import Running
@@ -20,6 +20,8 @@ from wsroute.wire.frames import is_sendable_code
 
 if TYPE_CHECKING:
     import httpx
+
+__tracebackhide__ = says_it_all
 
 T = TypeVar("T")
 
@@ -144,13 +146,13 @@ class ClientWebSocket:
             ConnectionClosed: The connection ended instead.
             UnexpectedMessage: What came is not what the model says.
         """
-        frame = await self._next("a message" if model is None else f"a {_name(model)}", deadline)
+        frame = await self._next("a message" if model is None else _name(model), deadline)
         if model is None:
             return frame
         try:
             return loaded(model, frame)
         except ValueError as error:
-            raise self._unexpected(f"expected a {_name(model)}, and got {shown(frame)}", str(error)) from None
+            raise self._unexpected(f"expected {_name(model)}, and got {shown(frame)}", str(error)) from None
 
     async def receive_text(self, *, deadline: float | None = None) -> str:
         """The data of the next frame, which has to be text.

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from wsroute.testing.backends import Stray, current_backend
 from wsroute.testing.client import DEADLINE, ClientWebSocket
-from wsroute.testing.errors import HandshakeRefused, LeftBehind, SocketTestError
+from wsroute.testing.errors import HandshakeRefused, LeftBehind, SocketTestError, says_it_all
 from wsroute.testing.handshake import Auth, Cookies, Handshake, Headers, Params, auth_of
 from wsroute.testing.lifespans import lifespan as run_lifespan
 from wsroute.testing.lifespans import state_of
@@ -23,6 +23,8 @@ from wsroute.testing.wire import ABNORMAL, Denial, Wire
 
 if TYPE_CHECKING:
     import httpx
+
+__tracebackhide__ = says_it_all
 
 #: What a connection may leave behind.
 Leftover: TypeAlias = Literal["messages", "tasks"]

@@ -114,6 +114,17 @@ class IllegalMessage(WsRouteError, RuntimeError):
     """The application sent what no server sends on; a server would end the connection as the kit does, with 1006."""
 
 
+def says_it_all(excinfo: Any) -> bool:
+    """Whether the line of the test and the message say what has happened, for pytest, which then leaves the kit's out.
+
+    It is what the modules of the kit have as `__tracebackhide__`.
+
+    Args:
+        excinfo: How the test ended, a `pytest.ExceptionInfo`.
+    """
+    return isinstance(excinfo.value, SocketTestError)
+
+
 def indented(text: str) -> str:
     """A text, two spaces further in."""
     return "\n".join(f"  {line}" for line in text.splitlines())

@@ -9,8 +9,10 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wsroute.testing.backends import current_backend
-from wsroute.testing.errors import DeadlinePassed, LifespanFailed
+from wsroute.testing.errors import DeadlinePassed, LifespanFailed, says_it_all
 from wsroute.testing.running import Running
+
+__tracebackhide__ = says_it_all
 
 #: How long startup and shutdown may take, each, in seconds.
 LIFESPAN_DEADLINE = 10.0

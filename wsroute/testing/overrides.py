@@ -20,8 +20,10 @@ from wsroute.dependencies.signature import LocalNames
 from wsroute.exceptions import DependencyError, Location
 from wsroute.routing.gateway import WebSocketGateway
 from wsroute.routing.route import APIWebSocketRoute
-from wsroute.testing.errors import UnusedOverride
+from wsroute.testing.errors import UnusedOverride, says_it_all
 from wsroute.testing.trees import Needs
+
+__tracebackhide__ = says_it_all
 
 CallableT = TypeVar("CallableT", bound=Callable[..., Any])
 

@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Scope
 
 from wsroute.testing.backends import Bell, current_backend
 from wsroute.testing.client import DEADLINE
-from wsroute.testing.errors import DeadlinePassed
-from wsroute.testing.places import place_of_exception
+from wsroute.testing.errors import DeadlinePassed, says_it_all
+from wsroute.testing.places import waiting_when_cancelled
 from wsroute.testing.transcript import Transcript
 from wsroute.testing.wire import Close, Denial, Frame, Wire
+
+__tracebackhide__ = says_it_all
 
 
 class Peer:
@@ -123,7 +125,7 @@ class Peer:
             try:
                 await app(self.scope, self.receive, self.send)
             except anyio.get_cancelled_exc_class() as cancellation:
-                waits = [f"the application waits in {place_of_exception(cancellation)}"]
+                waits = [f"the application waits {waiting_when_cancelled(cancellation, self._wire.receive)}"]
                 raise
         if limit.cancelled_caught:
             raise DeadlinePassed(f"the application did not end within {within:g} s", *waits, str(self.transcript))

@@ -48,12 +48,28 @@ def place_of(coroutine: object) -> Place | None:
     return _innermost([(frame, frame.f_lineno) for frame in frames_of(coroutine)])
 
 
-def place_of_exception(exception: BaseException) -> Place | None:
-    """Where an exception was raised; of a cancellation, where the coroutine was suspended.
+def waiting(coroutine: object, receive: Any) -> str | None:
+    """What a suspended coroutine waits for, as "waits ..." goes on; None if it has not begun, or has ended.
 
-    A task group may raise it anew: then that is where the user's code has opened it.
+    Args:
+        coroutine: The coroutine.
+        receive: The receive channel of its application.
     """
-    return _innermost(list(traceback.walk_tb(exception.__traceback__)))
+    return _waiting([(frame, frame.f_lineno) for frame in frames_of(coroutine)], receive)
+
+
+def waiting_when_cancelled(cancellation: BaseException, receive: Any) -> str | None:
+    """What a coroutine was waiting for when it was cancelled.
+
+    A task group may raise the cancellation anew: then that is where the user's code has opened it.
+    """
+    return _waiting(list(traceback.walk_tb(cancellation.__traceback__)), receive)
+
+
+def _waiting(lines: list[tuple[FrameType, int]], receive: Any) -> str | None:
+    if not any(_is_users(frame) for frame, _ in lines) and any(frame.f_code is receive.__code__ for frame, _ in lines):
+        return "for a message"
+    return f"in {_innermost(lines)}" if lines else None
 
 
 def open_dependencies(coroutine: object) -> list[str]:

@@ -30,14 +30,20 @@ def ws_override() -> Iterator[Callable[..., None]]:
 
     The arguments are those of `wsroute.testing.override`. Fixtures that need it may do so, too.
     """
+    from wsroute.testing.errors import UnusedOverride
     from wsroute.testing.overrides import override
 
-    with ExitStack() as stack:
+    stack = ExitStack()
 
-        def replace(*args: Any, **kwargs: Any) -> None:
-            stack.enter_context(override(*args, **kwargs))
+    def replace(*args: Any, **kwargs: Any) -> None:
+        stack.enter_context(override(*args, **kwargs))
 
-        yield replace
+    yield replace
+    try:
+        stack.close()
+    except UnusedOverride as unused:
+        # No line of this fixture, or of contextlib, says more.
+        pytest.fail(str(unused), pytrace=False)
 
 
 @pytest.fixture

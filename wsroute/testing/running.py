@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wsroute.testing.backends import Backend, Bell, Stray, belong_to
-from wsroute.testing.places import open_dependencies, place_of
+from wsroute.testing.places import open_dependencies, waiting
 
 #: How often the tasks that an application has cancelled get to run, before they count as left behind.
 TURNS = 20
@@ -84,10 +84,11 @@ class Running:
 
     def whereabouts(self) -> list[str]:
         """Where it waits, where the tasks that it has started wait, and which dependencies are open."""
-        place = place_of(self._coroutine)
-        found = [f"the application waits in {place}" if place else "the application has not begun"]
-        others = {stray.name: place_of(stray.coroutine) for stray in self._backend.strays(self)}
-        found += [f"its task {name!r} waits in {inner}" for name, inner in others.items() if inner not in (None, place)]
+        receive = self._call[2]
+        waits = waiting(self._coroutine, receive)
+        found = [f"the application waits {waits}" if waits else "the application has not begun"]
+        others = {stray.name: waiting(stray.coroutine, receive) for stray in self._backend.strays(self)}
+        found += [f"its task {name!r} waits {inner}" for name, inner in others.items() if inner not in (None, waits)]
         if names := open_dependencies(self._coroutine):
             found.append(f"open dependencies: {', '.join(names)}")
         return found

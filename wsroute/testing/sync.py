@@ -18,12 +18,15 @@ from starlette.types import Scope
 from wsroute.testing.client import ClientWebSocket
 from wsroute.testing.clock import Clock, fake_clock
 from wsroute.testing.connecting import connect
+from wsroute.testing.errors import SocketTestError, says_it_all
 from wsroute.testing.lifespans import lifespan
 from wsroute.testing.transcript import Transcript
 from wsroute.testing.wire import Close, Frame
 
 if TYPE_CHECKING:
     import httpx
+
+__tracebackhide__ = says_it_all
 
 T = TypeVar("T")
 OpenedT = TypeVar("OpenedT")
@@ -55,7 +58,12 @@ class _Stepper(local):
         if self._runner is None:
             coroutine.close()
             raise RuntimeError("the connection is used outside of its `with` block, which has ended")
-        return self._runner.run(coroutine, context=copy_context())
+        try:
+            return self._runner.run(coroutine, context=copy_context())
+        except SocketTestError as error:
+            # Its message says it all; what lies between are lines of asyncio.
+            error.__traceback__ = None
+            raise
 
 
 _stepper = _Stepper()
