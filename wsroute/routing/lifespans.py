@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from starlette.routing import BaseRoute
 
+from wsroute.dependencies.application import application_values
 from wsroute.dependencies.callables import show
 from wsroute.exceptions import RouterError
-from wsroute.routing.route import APIWebSocketRoute, application_values
+from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.standalone import Lifespan
 
 #: How long, in seconds, connections may take to end. Longer than most handlers, shorter than what supervisors wait.
@@ -58,7 +59,7 @@ async def running(tables: Sequence[Living], app: Any, deadline: float = DEADLINE
             # The outer router's state has the last word.
             state = {**(inner or {}), **state}
         # Innermost: what lives as long as the application may use what the lifespans have set up.
-        state |= await stack.enter_async_context(application_values(_bound(tables, app)))
+        state |= await stack.enter_async_context(application_values([route.dependant for route in _bound(tables, app)]))
         try:
             yield state
         finally:
