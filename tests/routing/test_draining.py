@@ -6,6 +6,8 @@ import logging
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -970,6 +972,52 @@ async def test_who_ignored_the_signal_goes_on_ignoring_it(handled: list[str]) ->
         await done.wait()
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+async def test_where_nobody_handled_the_signal_it_does_what_it_does_by_default(
+    handled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise_signal = signal.raise_signal
+    raised = anyio.Event()
+
+    async def action() -> None:
+        handled.append("drained")
+
+    def die(number: int) -> None:
+        assert (number, signal.getsignal(number)) == (signal.SIGTERM, signal.SIG_DFL)
+        raised.set()
+
+    async with before_sigterm(action):
+        monkeypatch.setattr(signal, "raise_signal", die)
+        raise_signal(signal.SIGTERM)
+        with anyio.fail_after(5):
+            await raised.wait()
+    assert handled == ["drained"]
+
+
+DEFAULT = """
+import anyio, os, signal
+from wsroute.routing.draining import before_sigterm
+
+async def action():
+    print("drained", flush=True)
+
+async def main():
+    async with before_sigterm(action):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep(10)
+    print("went on")
+
+anyio.run(main, backend={!r})
+"""
+
+
+def test_so_the_process_ends_by_the_signal(anyio_backend: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DEFAULT.format(anyio_backend)], capture_output=True, text=True, timeout=15
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "drained\n")
 
 
 async def test_a_handler_outside_of_python_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

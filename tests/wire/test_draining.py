@@ -248,6 +248,22 @@ async def test_a_peer_that_does_not_take_the_close_of_the_next_receive_is_not_wa
     assert connection.has_ended
 
 
+async def test_an_endpoint_that_has_learned_of_the_close_may_take_its_time() -> None:
+    log: list[str] = []
+
+    async def run(websocket: Socket) -> None:
+        await websocket.accept()
+        async for _ in websocket.iter_text():
+            raise AssertionError("there was a message")
+        await anyio.sleep(0.1)
+        log.append("saved")
+
+    connection = Connection(run, Policy(close_timeout=0.02))
+    async with running(connection):
+        await drained(connection, deadline=1000)
+    assert log == ["saved"]
+
+
 async def test_a_close_that_fails_is_logged_and_keeps_no_other_from_being_closed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

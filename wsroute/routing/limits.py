@@ -129,14 +129,12 @@ def _is_time(seconds: object) -> bool:
 MaxConnections: TypeAlias = int | ConnectionLimit | Sequence[int | ConnectionLimit]
 
 
-def read_limits(limits: MaxConnections | None, location: Location) -> tuple[ConnectionLimit, ...]:
+def read_limits(limits: MaxConnections, location: Location) -> tuple[ConnectionLimit, ...]:
     """The limits of a level.
 
     Raises:
         InvalidParameterError: One of them is none.
     """
-    if limits is None:
-        return ()
     items: Iterable[Any] = (
         limits if isinstance(limits, Sequence) and not isinstance(limits, (str, bytes)) else (limits,)
     )
