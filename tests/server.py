@@ -100,26 +100,9 @@ class Server(LiveServer):
         connection: ClientConnection = connect(self.url(target), **options)
         return connection
 
-    def connect_raw(
-        self, target: str, *, receive_buffer: int | None = None, headers: Mapping[str, str] | None = None
-    ) -> socket.socket:
+    def connect_raw(self, target: str, **options: Any) -> socket.socket:
         """A TCP connection on which a handshake was sent, and nothing read."""
-        raw = socket.socket()
-        raw.settimeout(LONG)
-        if receive_buffer is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        raw.connect(("127.0.0.1", self.port))
-        lines = {
-            "Host": f"127.0.0.1:{self.port}",
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
-            **(headers or {}),
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        raw.sendall(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
-        return raw
+        return connect_raw(self.port, target, **options)
 
     def settled(self) -> list[logging.LogRecord]:
         """What was logged since the last call, once no connection's application runs any more."""
@@ -135,3 +118,32 @@ class Server(LiveServer):
     async def _settle(self) -> None:
         while tasks := self.uvicorn.server_state.tasks:
             await asyncio.wait(tasks)
+
+
+def connect_raw(
+    port: int, target: str, *, receive_buffer: int | None = None, headers: Mapping[str, str] | None = None
+) -> socket.socket:
+    """A TCP connection on which a handshake was sent, and nothing read.
+
+    Args:
+        port: The port of the server, on loopback.
+        target: The path, with a query string or without.
+        receive_buffer: The size of the kernel's receive buffer, in bytes; the kernel's default if None.
+        headers: Headers of the handshake, beside those that it has to have.
+    """
+    raw = socket.socket()
+    raw.settimeout(LONG)
+    if receive_buffer is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    raw.connect(("127.0.0.1", port))
+    lines = {
+        "Host": f"127.0.0.1:{port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        **(headers or {}),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    raw.sendall(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
+    return raw

@@ -118,6 +118,7 @@ def test_the_parameters_of_the_decorator_are_those_of_the_levels() -> None:
         ("permissions", "KEYWORD_ONLY", None),
         ("exception_handlers", "KEYWORD_ONLY", None),
         ("allowed_origins", "KEYWORD_ONLY", None),
+        ("max_connections", "KEYWORD_ONLY", None),
     ]
 
 

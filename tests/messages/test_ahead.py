@@ -331,7 +331,7 @@ async def test_the_task_does_not_end_what_drains() -> None:
     async def say(message: str, websocket: WebSocket) -> str:
         assert isinstance(websocket, Socket)
         # Before the task has come to read.
-        websocket.end_when_idle(1012, "bye")
+        websocket.end_when_idle(1012, "bye", LookupError())
         for _ in range(10):
             await checkpoint()
         return message

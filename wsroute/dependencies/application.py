@@ -8,7 +8,8 @@ and connections that need the same value at the same time wait for one build.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -194,3 +195,17 @@ class ApplicationValues:
         if not entry.ready.is_set():
             await self._build(entry, exits)
         return entry.result()
+
+
+@asynccontextmanager
+async def application_values(trees: Iterable[Dependant]) -> AsyncIterator[dict[str, Any]]:
+    """The state in which routes find the values that live as long as their application, around its life.
+
+    Args:
+        trees: The trees of all routes. Without such a value in any of them there is no state.
+    """
+    if not any(node.lifetime == "app" for tree in trees for node in tree.walk()):
+        yield {}
+        return
+    async with ApplicationValues() as values:
+        yield {STATE: values}

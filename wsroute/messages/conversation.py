@@ -41,6 +41,7 @@ async def accepted(websocket: Socket, on_disconnect: OnDisconnect | None) -> Asy
         raise
     finally:
         if on_disconnect is not None:
+            websocket.is_closing = True
             with CancelScope(shield=True):
                 await _read_end(websocket)
                 await on_disconnect(*_end_of(websocket, ending))

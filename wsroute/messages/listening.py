@@ -18,7 +18,7 @@ from wsroute.messages.conversation import OnDisconnect, accepted, running
 from wsroute.messages.invalid import error_frame, wrong_frame
 from wsroute.messages.options import MessageOptions
 from wsroute.messages.patience import Patience, Receive
-from wsroute.messages.rate import Bucket
+from wsroute.messages.rate import Bucket, bucket_of
 from wsroute.wire.endings import MESSAGE_TOO_BIG, POLICY_VIOLATION, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.socket import Socket
@@ -74,7 +74,7 @@ class Listening:
 
     async def _listen(self, websocket: Socket, receive: Receive, handlers: Sequence[_Handle]) -> None:
         options = self._options
-        bucket = None if options.max_rate is None else Bucket(*options.max_rate)
+        bucket = bucket_of(options.max_rate)
         take = partial(self._take_messages, websocket, handlers, bucket)
         first = options.first_message_timeout or options.idle_timeout
         if first is None:

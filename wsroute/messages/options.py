@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -22,7 +23,7 @@ class MessageOptions(NamedTuple):
         cancel_on_disconnect: Whether a handler is cancelled when the client leaves while it runs.
         read_ahead: How many messages are read while one is handled, to see whether the client leaves.
         max_rate: How many messages may come in how many seconds. One too many is answered with an error frame, and the
-            next one, if it comes too soon as well, ends the connection with 1008.
+            next one, if it comes too soon as well, ends the connection with 1008. `(math.inf, 1)` is no limit.
     """
 
     max_message_size: float = 65_536
@@ -69,7 +70,7 @@ def _is_rate(value: object) -> bool:
     if not isinstance(value, tuple) or len(value) != 2 or not all(map(_is_number, value)):
         return False
     messages, seconds = value
-    return bool(messages >= 1 and seconds > 0)
+    return bool(messages >= 1 and 0 < seconds < math.inf)
 
 
 def _is_number(value: object) -> bool:

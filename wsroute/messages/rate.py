@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from anyio import current_time
 
 from wsroute.messages.invalid import error_frame
@@ -20,7 +22,7 @@ class Bucket:
     def __init__(self, messages: float, seconds: float) -> None:
         self._most = self._tokens = messages
         self._each = seconds / messages
-        self._text = f"At most {messages:g} messages in {seconds:g} s"
+        self._text = f"At most {messages:g} message{'' if messages == 1 else 's'} in {seconds:g} s"
         self._filled = current_time()
         #: Whether the last message found no token.
         self.is_overdrawn = False
@@ -38,3 +40,12 @@ class Bucket:
     def frame(self) -> str:
         """The error frame for a message that found no token."""
         return error_frame(RATE_LIMITED, [{"loc": [], "msg": self._text, "type": RATE_LIMITED}])
+
+
+def bucket_of(max_rate: tuple[float, float] | None) -> Bucket | None:
+    """The bucket of a connection; nothing where there is no limit.
+
+    Args:
+        max_rate: The option.
+    """
+    return None if max_rate is None or max_rate[0] == math.inf else Bucket(*max_rate)

@@ -36,6 +36,10 @@ class BelowApplications:
         self._below = below
         self._variants: list[tuple[tuple[Any, ...], Any]] = []
 
+    def routes(self) -> list[Any]:
+        """The variants of the route that have been made."""
+        return [route for _, route in self._variants]
+
     def get(self, dependencies: Sequence[Any]) -> Any:
         """The route below these dependencies.
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, NamedTuple, TypeAlias
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+import anyio
 from starlette.applications import Starlette
 
 from wsroute.dependencies.callables import show
 from wsroute.exceptions import RouterError
-from wsroute.routing.lifespans import bound_within, running
+from wsroute.routing.lifespans import DEADLINE, bound_within, check_deadline, running
 from wsroute.routing.standalone import Lifespan
 from wsroute.routing.table import RouteTable
+
+#: What ends all connections of a router; it takes the deadline.
+Drain: TypeAlias = Callable[[float], Coroutine[Any, Any, None]]
 
 
 class Attachment(NamedTuple):
@@ -44,7 +48,9 @@ class Attachments:
         self._outer = outer
         self._made: list[Attachment] = []
         #: What ends connections when the process gets SIGTERM.
-        self.drains: list[Callable[[], Awaitable[None]]] = []
+        self.drains: list[Drain] = []
+        #: How long, in seconds, connections may take to end: the longest time that a router was given.
+        self.deadline = 0.0
 
     def find(self, router: RouteTable, prefix: str) -> RouteTable | None:
         """What serves a router below a prefix, if it is plugged in."""
@@ -59,9 +65,8 @@ class Attachments:
     async def lifespan(self, app: Any) -> AsyncIterator[Any]:
         """What runs around the life of the application."""
         tables = [made.table for made in self._made]
-        async with self._outer(app) as outer_state, running(tables, app) as state, AsyncExitStack() as stack:
-            for drain in self.drains:
-                await stack.enter_async_context(_before_sigterm(drain))
+        drained = _drained_on_sigterm(self.drains, self.deadline) if self.drains else nullcontext()
+        async with self._outer(app) as outer_state, running(tables, app, self.deadline) as state, drained:
             yield {**state, **(outer_state or {})} or None
 
 
@@ -75,7 +80,8 @@ def attach(
     app: object,
     prefix: str,
     below: Callable[[str], RouteTable],
-    drain_on_sigterm: Callable[[], Awaitable[None]] | None = None,
+    drain_on_sigterm: Drain | None = None,
+    deadline: float = DEADLINE,
 ) -> None:
     """Plug a router into an application; a second time changes nothing.
 
@@ -85,9 +91,11 @@ def attach(
         prefix: What is put before the paths.
         below: Makes the table that puts a prefix before the paths of the router.
         drain_on_sigterm: What ends the router's connections when the process gets SIGTERM, if something is to.
+        deadline: How long, in seconds, connections may take to end then, and at the end of the lifespan.
 
     Raises:
-        RouterError: It is no application of Starlette or FastAPI, or it has started already.
+        RouterError: It is no application of Starlette or FastAPI, or it has started already; or the deadline is no
+            time.
         DependencyError: A declaration cannot work.
     """
     if not isinstance(app, Starlette):
@@ -95,6 +103,7 @@ def attach(
             f"attach() got {show(app)}. It takes an application of Starlette or FastAPI, not one of its routers; "
             "any other ASGI application can mount this router, which is an ASGI application itself."
         )
+    check_deadline(deadline)
     reference = _attachments.get(app)
     attachments = reference() if reference else None
     known = attachments.find(router, prefix) if attachments else None
@@ -116,16 +125,22 @@ def attach(
     if has_lifespan and has_drain:
         return
     attachments = attachments or _begun(app)
+    attachments.deadline = max(attachments.deadline, deadline)
     if not has_lifespan:
         attachments.add(Attachment(router, prefix, table))
     if drain_on_sigterm is not None and not has_drain:
         attachments.drains.append(drain_on_sigterm)
 
 
-def _before_sigterm(drain: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
+def _drained_on_sigterm(drains: Sequence[Drain], deadline: float) -> AbstractAsyncContextManager[None]:
     from wsroute.routing.draining import before_sigterm
 
-    return before_sigterm(drain)
+    async def drain_all() -> None:
+        async with anyio.create_task_group() as tasks:
+            for drain in drains:
+                tasks.start_soon(drain, deadline)
+
+    return before_sigterm(drain_all)
 
 
 def _begun(app: Starlette) -> Attachments:

@@ -12,26 +12,20 @@ from types import FrameType
 from typing import Any
 
 import anyio
-from starlette.exceptions import HTTPException
 
 from wsroute.routing.route import APIWebSocketRoute
 from wsroute.wire.connections import open_connections
 from wsroute.wire.draining import drain
+from wsroute.wire.endings import restarting
 from wsroute.wire.socket import Socket
-
-#: How long, in seconds, connections may take to end. Longer than most handlers, shorter than what supervisors wait.
-DEADLINE = 20.0
-#: When, in seconds, who is refused in the meantime may come again: there may be another server already.
-RETRY_AFTER = 1
 
 EVERY_APPLICATION: Any = object()
 
 
 def refuse_all(routes: Iterable[APIWebSocketRoute]) -> None:
     """Refuse all further connections of some routes, with 503."""
-    error = HTTPException(503, headers={"Retry-After": str(RETRY_AFTER)})
     for route in routes:
-        route.refuse(error)
+        route.refuse(restarting)
 
 
 async def drain_routes(is_meant: Callable[[APIWebSocketRoute], bool], deadline: float, app: Any) -> None:
@@ -66,14 +60,21 @@ async def before_sigterm(action: Callable[[], Awaitable[None]]) -> AsyncIterator
         # Python hands signals to the main thread only. A server in another one is not stopped by them.
         yield
         return
+    previous = signal.getsignal(signal.SIGTERM)
+    if previous is None:
+        # Whoever takes the signal outside of Python can neither be asked to wait nor be put back afterwards.
+        yield
+        return
     came = anyio.Event()
     wake = _waker(came)
-    previous = signal.getsignal(signal.SIGTERM)
+    has_come = False
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if came.is_set():
+        nonlocal has_come
+        if has_come:
             _pass_on(previous, number, frame)
         else:
+            has_come = True  # here, since the event loop may be busy when the second one comes
             wake()
 
     async def wait_for_it() -> None:

@@ -1,4 +1,4 @@
-"""What stands for an endpoint where a framework looks for one."""
+"""What can be an endpoint, and what stands for one where a framework looks for it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from wsroute.dependencies.callables import describe, identity
-from wsroute.exceptions import UninjectedEndpointError
+from wsroute.dependencies.callables import describe, identity, show
+from wsroute.exceptions import EndpointError, Location, UninjectedEndpointError
 from wsroute.wire.policy import Policy
 from wsroute.wire.session import session
 from wsroute.wire.socket import Socket
@@ -65,3 +65,25 @@ async def _refuse(called: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 async def _raise(error: Exception, websocket: Socket) -> None:
     raise error
+
+
+def check_endpoint(endpoint: object, path: str) -> None:
+    """Check that something can be the endpoint of a route.
+
+    Raises:
+        EndpointError: It cannot be called, or has levels of its own, which a route would not see.
+    """
+    if not callable(endpoint):
+        raise EndpointError(
+            Location(path),
+            problem=f"the endpoint {show(endpoint)} cannot be called",
+            expected="a coroutine function",
+            remedy="hand over the function itself",
+        )
+    if isinstance(endpoint, InjectedEndpoint):
+        raise EndpointError(
+            Location(path, (describe(endpoint.__wrapped__),)),
+            problem="the endpoint is a handler, or the endpoint of another route, which has levels of its own",
+            expected="a coroutine function",
+            remedy="mount a handler with WebSocketGateway(path, handler=...), or hand over its function, handler.fn",
+        )

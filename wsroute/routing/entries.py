@@ -44,7 +44,10 @@ class Entry:
         return self._made[id(route)][1]
 
     def _check_foreign(self, route: BaseRoute) -> None:
-        if not any(layer.path or layer.changes_tree or layer.middleware or layer.origins for layer in self._layers):
+        if not any(
+            layer.path or layer.changes_tree or layer.middleware or layer.origins or layer.limits
+            for layer in self._layers
+        ):
             return
         raise RouterError(
             f"{show(route)} is no route of wsroute, so the prefix of the router above it, its dependencies and all "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.routing import BaseRoute
 
@@ -19,6 +19,9 @@ from wsroute.routing.endpoint import InjectedEndpoint
 from wsroute.routing.layers import Dependencies, ExceptionHandlers, Layer, check_layer, read_layer
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
+
+if TYPE_CHECKING:
+    from wsroute.routing.limits import MaxConnections
 
 
 class WebSocketHandler(InjectedEndpoint):
@@ -83,6 +86,7 @@ def websocket(
     permissions: Sequence[Any] | None = None,
     exception_handlers: ExceptionHandlers | None = None,
     allowed_origins: Origins | None = None,
+    max_connections: MaxConnections | None = None,
 ) -> Callable[[Callable[..., Any]], WebSocketHandler]:
     """Make the decorated function a handler, for a `WebSocketGateway` or a `WebSocketView` to mount.
 
@@ -96,6 +100,7 @@ def websocket(
         permissions: What is asked after those of gateway and view.
         exception_handlers: Handlers that are asked before those of gateway and view.
         allowed_origins: The pages that may open a connection, in place of those that gateway and view name.
+        max_connections: How many may be open at once, of those that gateway and view allow.
 
     Raises:
         DependencyError: The declaration cannot work.
@@ -117,6 +122,7 @@ def websocket(
         permissions=permissions,
         exception_handlers=exception_handlers,
         allowed_origins=allowed_origins,
+        max_connections=max_connections,
         names=LocalNames(sys._getframe(1)),
         is_gateway=True,
     )

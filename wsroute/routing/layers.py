@@ -192,7 +192,7 @@ def _read_limits(
 
     limits = read_limits(declared, location)
     # What is counted by a key needs what gives the key, and is a dependency like any other.
-    counted = tuple(limit.as_dependency() for limit in limits if limit.key is not None)
+    counted = tuple(limit.dependency for limit in limits if limit.dependency is not None)
     return counted, tuple(limit for limit in limits if limit.key is None)
 
 
@@ -303,7 +303,8 @@ def fold(layers: Sequence[Layer]) -> Folded:
         ":".join([layer.name for layer in layers if layer.name]),
         _options(layers),
         next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
-        _chained([layer.limits for layer in layers]),
+        # One object that stands at several levels counts a connection once.
+        tuple(dict.fromkeys(_chained([layer.limits for layer in layers]))),
     )
 
 

@@ -8,8 +8,14 @@ from typing import Any, Protocol
 
 from starlette.routing import BaseRoute
 
-from wsroute.routing.route import APIWebSocketRoute, application_values
+from wsroute.dependencies.application import application_values
+from wsroute.dependencies.callables import show
+from wsroute.exceptions import RouterError
+from wsroute.routing.route import APIWebSocketRoute
 from wsroute.routing.standalone import Lifespan
+
+#: How long, in seconds, connections may take to end. Longer than most handlers, shorter than what supervisors wait.
+DEADLINE = 20.0
 
 
 class Living(Protocol):
@@ -31,7 +37,7 @@ class Living(Protocol):
 
 
 @asynccontextmanager
-async def running(tables: Sequence[Living], app: Any) -> AsyncIterator[dict[str, Any]]:
+async def running(tables: Sequence[Living], app: Any, deadline: float = DEADLINE) -> AsyncIterator[dict[str, Any]]:
     """Run the lifespans of some tables and of all that they include, each once, the outer ones around the inner.
 
     A server does not start with a declaration that cannot work.
@@ -39,6 +45,7 @@ async def running(tables: Sequence[Living], app: Any) -> AsyncIterator[dict[str,
     Args:
         tables: The tables.
         app: The application.
+        deadline: How long, in seconds, the connections may take to end when it does.
     """
     for table in tables:
         table.check()
@@ -52,23 +59,23 @@ async def running(tables: Sequence[Living], app: Any) -> AsyncIterator[dict[str,
             # The outer router's state has the last word.
             state = {**(inner or {}), **state}
         # Innermost: what lives as long as the application may use what the lifespans have set up.
-        state |= await stack.enter_async_context(application_values(_bound(tables, app)))
+        state |= await stack.enter_async_context(application_values([route.dependant for route in _bound(tables, app)]))
         try:
             yield state
         finally:
             # Before anything is closed that the connections may use.
-            await _drain(tables, app)
+            await _drain(tables, app, deadline)
 
 
 def _bound(tables: Sequence[Living], app: Any) -> list[APIWebSocketRoute]:
     return bound_within(app, [route for table in tables for route in table.routes])
 
 
-async def _drain(tables: Sequence[Living], app: Any) -> None:
-    from wsroute.routing.draining import DEADLINE, drain_routes
+async def _drain(tables: Sequence[Living], app: Any, deadline: float) -> None:
+    from wsroute.routing.draining import drain_routes
 
     routes = {id(route) for route in _bound(tables, app)}
-    await drain_routes(lambda route: id(route) in routes, DEADLINE, app)
+    await drain_routes(lambda route: id(route) in routes, deadline, app)
 
 
 def bound_within(app: Any, routes: Iterable[BaseRoute]) -> list[APIWebSocketRoute]:
@@ -95,3 +102,13 @@ def outermost_first(tables: Sequence[Living]) -> list[Living]:
 
     visit(tables)
     return [*finished.values()][::-1]
+
+
+def check_deadline(deadline: float) -> None:
+    """Check that a deadline is a time.
+
+    Raises:
+        RouterError: It is none.
+    """
+    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline >= 0:
+        raise RouterError(f"deadline={show(deadline)} is no time. It is a number of seconds from 0.")

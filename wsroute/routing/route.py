@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match, Router, WebSocketRoute
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from wsroute.dependencies.analysis import Analysis, Undecided
-from wsroute.dependencies.application import STATE, ApplicationValues
-from wsroute.dependencies.callables import describe, short_name, show
+from wsroute.dependencies.application import application_values
+from wsroute.dependencies.callables import describe, short_name
 from wsroute.dependencies.models import Dependant
 from wsroute.dependencies.nodes import Given, Overrides
 from wsroute.dependencies.plan import Plan
 from wsroute.dependencies.signature import LocalNames
-from wsroute.dependencies.solver import Solver, visible_overrides
-from wsroute.exceptions import AnnotationError, EndpointError, Location
+from wsroute.dependencies.solver import Solver
+from wsroute.exceptions import AnnotationError, Location
 from wsroute.routing.applications import BelowApplications, dependencies_of
-from wsroute.routing.endpoint import InjectedEndpoint
+from wsroute.routing.endpoint import InjectedEndpoint, check_endpoint
 from wsroute.routing.index import decided_by_path_regex
 from wsroute.routing.interceptors import methods_of
 from wsroute.routing.layers import (
@@ -45,13 +44,13 @@ from wsroute.routing.listeners import (
     speaking,
 )
 from wsroute.routing.middleware import wrapped
-from wsroute.routing.origins import Origins, refuse_origin
+from wsroute.routing.origins import Origins
 from wsroute.routing.paths import CompiledPath, check_not_empty, compile_route_path, route_path
 from wsroute.routing.permissions import instances_of
+from wsroute.routing.serving import ServingRoute
 from wsroute.routing.standalone import serve_alone
 from wsroute.wire.runtime import RUNTIME
-from wsroute.wire.session import session
-from wsroute.wire.socket import Socket, socket_class
+from wsroute.wire.socket import socket_class
 
 if TYPE_CHECKING:
     from wsroute.dependencies.conversations import Listener
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
 _FULL = Match.FULL
 
 
-class APIWebSocketRoute(WebSocketRoute):
+class APIWebSocketRoute(ServingRoute):
     """A WebSocket route whose endpoint declares in its signature what it needs.
 
     It is used in `Starlette(routes=[...])`, in the routes of a FastAPI application's router, in a `WebSocketRouter`, or
@@ -105,8 +104,6 @@ class APIWebSocketRoute(WebSocketRoute):
         DependencyError: The declaration cannot work. What an outer level may still cure is reported when the route is
             bound: when its router is attached, started or checked, or when the first connection is matched.
     """
-
-    _below_applications: BelowApplications | None = None
 
     def __init__(
         self,
@@ -209,10 +206,7 @@ class APIWebSocketRoute(WebSocketRoute):
         self.name = f"{folded.name}:{name}" if folded.name else name
         self.endpoint = InjectedEndpoint(endpoint) if like is None else like.endpoint
         self.dependencies = list(folded.dependencies)
-        self._inner_app = self._serve_behind if folded.middleware else self._serve
-        self._allowed_app = self._serve_counted if folded.limits else self._inner_app
-        self._usual_app = self._allowed_app if folded.origins.every else self._serve_allowed
-        self.app = self._usual_app
+        self._choose_app()
         self._compiled_path: CompiledPath = (
             same._compiled_path if same else compile_route_path(folded.path, self._location)
         )
@@ -270,9 +264,14 @@ class APIWebSocketRoute(WebSocketRoute):
         if not dependencies:
             return self
         if self._below_applications is None:
-            self._below_applications = BelowApplications(self.below)
+            self._below_applications = BelowApplications(self._variant)
         within: APIWebSocketRoute = self._below_applications.get(dependencies)
         return within
+
+    def _variant(self, layer: Layer) -> APIWebSocketRoute:
+        route = self.below(layer)
+        route.refuse(self._refusal)
+        return route
 
     @property
     def dependant(self) -> Dependant:
@@ -318,7 +317,7 @@ class APIWebSocketRoute(WebSocketRoute):
             tree = self._declared or build(None)
             runtime = speaking(RUNTIME, tree.conversation, self._codec, self._folded.options)
             solver = Solver(build, runtime, tree)
-            self._stack = wrapped(self._serve, self._folded.middleware)
+            self._stack = wrapped(self._serve_inside, self._folded.middleware)
             self._socket_class = socket_class(solver.program.websocket_class)
             if self._folded.middleware:
                 # Who relays to another session leaves it to that one to handle errors, and sees every frame itself.
@@ -387,113 +386,5 @@ class APIWebSocketRoute(WebSocketRoute):
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[dict[str, Any]]:
-        async with application_values((self.within(app),)) as state:
+        async with application_values((self.within(app).dependant,)) as state:
             yield state
-
-    def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Serve a connection that has been matched."""
-        # Without `async`, as every coroutine on the way has its part in every message.
-        app = scope.get("app")
-        # Most applications have Starlette's own router, which knows of no dependencies.
-        route = self if type(getattr(app, "router", None)) is Router else self.within(app)
-        return route.app(scope, receive, send)  # type: ignore[return-value]  # an ASGI application is a coroutine function
-
-    def _serve_allowed(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Serve who may open a connection, and refuse a page that may not, before anything of the levels runs."""
-        for name, _ in scope["headers"]:
-            if name == b"origin" and not self._folded.origins.allows(scope):
-                break
-        else:  # most are no browsers, or come from where they go to
-            return self._allowed_app(scope, receive, send)
-        return self._refuse_with(refuse_origin, scope, receive, send)
-
-    async def _serve_counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve as many connections as all levels allow."""
-        with ExitStack() as held:
-            try:
-                for limit in self._folded.limits:
-                    held.enter_context(limit.held(scope))
-            except HTTPException as error:
-                await self._refuse_with(refusing(error), scope, receive, send)
-                return
-            await self._inner_app(scope, receive, send)
-
-    def refuse(self, error: HTTPException | None) -> None:
-        """Refuse all connections from now on.
-
-        Args:
-            error: What they are refused with; `None` to serve them again.
-        """
-        self.app = self._usual_app if error is None else partial(self._refuse_with, refusing(error))
-
-    def _refuse_with(
-        self, refuse: Callable[[Socket], Awaitable[NoReturn]], scope: Scope, receive: Receive, send: Send
-    ) -> Coroutine[Any, Any, None]:
-        """Refuse a connection before anything of the levels runs."""
-        return session(Socket(scope, receive, send), refuse, self._policy._replace(handlers=()))
-
-    def _serve(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        solver = self._bound or self.bind()
-        scope["route"] = self  # which whoever has matched it need not have handed on
-        overrides = visible_overrides(self._providers, scope.get("app"))
-        if not overrides:  # as in all applications but those that are tested
-            return session(self._socket_class(scope, receive, send), solver.program.run, self._policy)
-        program = solver.select(overrides)
-        websocket = socket_class(program.websocket_class)(scope, receive, send)
-        return session(websocket, program.run, self._policy)
-
-    async def _serve_behind(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve behind the middleware of all levels, in a session that ends what middleware leaves open."""
-        self.bind()
-        websocket = Socket(scope, receive, send)
-        websocket.has_inner_session = True
-        await session(websocket, self._run_middleware, self._outer_policy)
-
-    async def _run_middleware(self, websocket: Socket) -> None:
-        await self._stack(websocket.scope, websocket.receive, websocket.send)
-
-
-def refusing(error: HTTPException) -> Callable[[Socket], Awaitable[NoReturn]]:
-    """What refuses a connection with an error."""
-
-    async def refuse(websocket: Socket) -> NoReturn:
-        raise error
-
-    return refuse
-
-
-@asynccontextmanager
-async def application_values(routes: Iterable[BaseRoute]) -> AsyncIterator[dict[str, Any]]:
-    """The state in which some routes find the values that live as long as their application, around its life.
-
-    Args:
-        routes: All routes. They are bound, so that a server does not start with one that cannot work.
-    """
-    trees = [route.dependant for route in routes if isinstance(route, APIWebSocketRoute)]
-    if not any(node.lifetime == "app" for tree in trees for node in tree.walk()):
-        yield {}
-        return
-    async with ApplicationValues() as values:
-        yield {STATE: values}
-
-
-def check_endpoint(endpoint: object, path: str) -> None:
-    """Check that something can be the endpoint of a route.
-
-    Raises:
-        EndpointError: It cannot be called, or has levels of its own, which a route would not see.
-    """
-    if not callable(endpoint):
-        raise EndpointError(
-            Location(path),
-            problem=f"the endpoint {show(endpoint)} cannot be called",
-            expected="a coroutine function",
-            remedy="hand over the function itself",
-        )
-    if isinstance(endpoint, InjectedEndpoint):
-        raise EndpointError(
-            Location(path, (describe(endpoint.__wrapped__),)),
-            problem="the endpoint is a handler, or the endpoint of another route, which has levels of its own",
-            expected="a coroutine function",
-            remedy="mount a handler with WebSocketGateway(path, handler=...), or hand over its function, handler.fn",
-        )

@@ -27,7 +27,7 @@ from wsroute.routing.layers import (
     fold,
     layer_above,
 )
-from wsroute.routing.lifespans import outermost_first
+from wsroute.routing.lifespans import DEADLINE, check_deadline, outermost_first
 from wsroute.routing.listeners import function_listener
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import check_is_text
@@ -296,14 +296,15 @@ class WebSocketRouter(RouteTable, WebSocketRoute):
         interceptors: Sequence[Any] | None = None,
         exception_handlers: ExceptionHandlers | None = None,
         allowed_origins: Origins | None = None,
+        max_connections: MaxConnections | None = None,
     ) -> None:
         """Take over the routes of another router, also those that it gets later.
 
         Args:
             router: The other router. It may be included many times, and in many routers.
             prefix: What is put before its own prefix.
-            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins: A level between
-                the two routers, as in `APIWebSocketRoute`.
+            dependencies, middleware, permissions, interceptors, exception_handlers, allowed_origins, max_connections: A
+                level between the two routers, as in `APIWebSocketRoute`.
 
         Raises:
             RouterError: The other router includes this one, or is this one.
@@ -330,6 +331,7 @@ class WebSocketRouter(RouteTable, WebSocketRoute):
             interceptors=interceptors,
             exception_handlers=exception_handlers,
             allowed_origins=allowed_origins,
+            max_connections=max_connections,
             names=LocalNames(sys._getframe(1)),
         )
         self._include(router, (self._layer, inclusion))
@@ -370,21 +372,26 @@ class WebSocketRouter(RouteTable, WebSocketRoute):
         """The routers and gateways that this one includes, in order."""
         return [entry.source for entry in self._entries if isinstance(entry.source, RouteTable)]
 
-    async def drain(self, deadline: float = 20) -> None:
+    async def drain(self, deadline: float = DEADLINE) -> None:
         """End all connections of the routes, since the server is about to stop.
 
         New ones are refused with 503, until a lifespan of the router starts again. Who waits for its client, or sends
-        a stream, is closed with 1012 at once; who handles a message is closed when that is handled. What is left at the
-        deadline is cancelled. Returns when everything that belonged to the connections is closed.
+        a stream, is closed with 1012 at once; who handles a message is closed when that is handled; who has not been
+        accepted yet is refused. What is left at the deadline is cancelled. Returns when everything that belonged to the
+        connections is closed; what does not end within 5 seconds of its cancellation is logged.
 
         It is called when a lifespan of the router ends, and may be called before: when the server is told to stop, by
         `attach(app, drain_on_sigterm=True)`, or by hand.
 
         Args:
             deadline: How long, in seconds, the connections may take. Default 20.
+
+        Raises:
+            RouterError: The deadline is no time.
         """
         from wsroute.routing.draining import EVERY_APPLICATION, drain_routes, refuse_all
 
+        check_deadline(deadline)
         refuse_all(self._effective())
         await drain_routes(lambda route: route.is_below(self._layer), deadline, EVERY_APPLICATION)
 
@@ -401,7 +408,9 @@ class WebSocketRouter(RouteTable, WebSocketRoute):
             yield parent
             yield from parent._ancestors()
 
-    def attach(self, app: Starlette, *, prefix: str = "", drain_on_sigterm: bool = False) -> None:
+    def attach(
+        self, app: Starlette, *, prefix: str = "", drain_on_sigterm: bool = False, drain_deadline: float = DEADLINE
+    ) -> None:
         """Plug the routes into an application of Starlette or FastAPI; a second time changes nothing.
 
         The application's overrides, exception handlers, state and, in FastAPI, dependencies apply to the routes; the
@@ -413,12 +422,14 @@ class WebSocketRouter(RouteTable, WebSocketRoute):
                 prefixes; its lifespan runs once.
             drain_on_sigterm: Whether the connections are drained when the process gets SIGTERM, before the server
                 stops: see `drain`. Only a server in the main thread is told.
+            drain_deadline: How long, in seconds, the connections may take then, and when the lifespan ends. Of several
+                routers in one application, the longest time counts for all. Default 20.
 
         Raises:
-            RouterError: It is no such application, or it has started already.
+            RouterError: It is no such application, or it has started already; or the deadline is no time.
             DependencyError: A declaration cannot work, or the prefix does not fit before a path.
         """
-        attach(self, app, prefix, self._below, self.drain if drain_on_sigterm else None)
+        attach(self, app, prefix, self._below, self.drain if drain_on_sigterm else None, drain_deadline)
 
     def _below(self, prefix: str) -> WebSocketRouter:
         outer = WebSocketRouter()

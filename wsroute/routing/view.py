@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import getattr_static
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from wsroute.dependencies.callables import describe
 from wsroute.dependencies.signature import LocalNames
@@ -13,6 +13,9 @@ from wsroute.routing.handler import WebSocketHandler
 from wsroute.routing.layers import Layer, read_layer
 from wsroute.routing.origins import Origins
 from wsroute.routing.paths import read_gateway_path
+
+if TYPE_CHECKING:
+    from wsroute.routing.limits import MaxConnections
 
 
 class WebSocketView:
@@ -24,8 +27,8 @@ class WebSocketView:
     Attributes:
         path: The path below that of the gateway. Default `"/"`: the same.
         dependencies: Dependencies that run for their effect, or what is provided by name, or both, for all handlers.
-        middleware, interceptors, permissions, exception_handlers, allowed_origins: For all handlers, as in
-            `APIWebSocketRoute`.
+        middleware, interceptors, permissions, exception_handlers, allowed_origins, max_connections: For all handlers,
+            as in `APIWebSocketRoute`.
 
     Example:
         class Room(WebSocketView):
@@ -46,6 +49,7 @@ class WebSocketView:
     permissions: ClassVar[Sequence[Any] | None] = None
     exception_handlers: ClassVar[Mapping[Any, Any] | None] = None
     allowed_origins: ClassVar[Origins | None] = None
+    max_connections: ClassVar[MaxConnections | None] = None
 
     def __await__(self) -> NoReturn:
         # A framework that takes the class for an endpoint makes an instance, as the class is called, and awaits that.
@@ -69,6 +73,7 @@ def layer_of(view: type[WebSocketView], names: LocalNames) -> Layer:
         permissions=view.permissions,
         exception_handlers=view.exception_handlers,
         allowed_origins=view.allowed_origins,
+        max_connections=view.max_connections,
         names=names,
         is_gateway=True,
     )

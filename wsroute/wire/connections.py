@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 
 import anyio
 
 from wsroute.wire.socket import Socket
 
-#: Everything that a session runs.
-_open: set[Socket] = set()
-#: Set when a connection has ended, for those that wait for that.
-_watchers: set[anyio.Event] = set()
-
-#: A session begins to run a connection. Without a function around it, since it happens for each.
-opened: Callable[[Socket], None] = _open.add
+#: Everything that a session runs, with the thread whose event loop runs it: each session enters itself.
+OPEN: dict[Socket, int] = {}
+#: Those that somebody waits for, with what is set when all of them have ended: all of one event loop, so that it is
+#: its own thread that sets it.
+_awaited: list[tuple[set[Socket], anyio.Event]] = []
 
 
 def ended(websocket: Socket) -> None:
     """A session has ended a connection, and everything that belonged to it is closed."""
-    _open.discard(websocket)
-    if _watchers:
-        for event in tuple(_watchers):
-            event.set()
+    OPEN.pop(websocket, None)
+    if _awaited:
+        for left, none_left in tuple(_awaited):
+            left.discard(websocket)
+            if not left:
+                none_left.set()
 
 
 def open_connections(is_meant: Callable[[Socket], bool]) -> set[Socket]:
-    """Those that are open.
+    """Those that are open in the event loop of this thread.
 
     Args:
         is_meant: Whether a connection is one of those that are asked for.
     """
-    return {websocket for websocket in tuple(_open) if is_meant(websocket)}
+    here = get_ident()
+    return {websocket for websocket, thread in OPEN.copy().items() if thread == here and is_meant(websocket)}
 
 
 async def all_ended(websockets: set[Socket]) -> None:
     """Wait until all of these connections have ended."""
-    while websockets & _open:
-        event = anyio.Event()
-        _watchers.add(event)
+    waited_for = ({websocket for websocket in websockets if websocket in OPEN}, anyio.Event())
+    left, none_left = waited_for
+    if left:
+        _awaited.append(waited_for)
         try:
-            await event.wait()
+            await none_left.wait()
         finally:
-            _watchers.discard(event)
+            _awaited.remove(waited_for)

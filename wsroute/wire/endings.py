@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ NORMAL_CLOSURE = 1000
 POLICY_VIOLATION = 1008
 MESSAGE_TOO_BIG = 1009
 INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
 
 
 class Ending(NamedTuple):
@@ -56,10 +59,27 @@ class Ending(NamedTuple):
 REFUSED = Ending(403, {"detail": "Forbidden"}, POLICY_VIOLATION, "Forbidden")
 #: A bug; what went wrong is for the server's log alone.
 FAILED = Ending(500, {"detail": "Internal Server Error"}, INTERNAL_ERROR, "Internal Server Error")
-#: The server stops, and others may be there, or be there soon (the registry of close codes of RFC 6455).
-RESTART = Ending(503, {"detail": "Service Unavailable"}, 1012, "Service restart")
 #: The server stops, or whatever else cancels connections.
 GOING_AWAY = Ending(503, {"detail": "Service Unavailable"}, 1001, "")
+
+
+class Unavailable(HTTPException):
+    """The server takes no connection now, and may take one later.
+
+    Args:
+        detail: Why.
+        code: The close code where no HTTP response can be sent: 1012 or 1013 (IANA, "WebSocket Close Code Number").
+        retry_after: The seconds after which it may.
+    """
+
+    def __init__(self, detail: str, *, code: int, retry_after: float) -> None:
+        super().__init__(503, detail, {"Retry-After": str(math.ceil(retry_after))})
+        self.code = code
+
+
+def restarting() -> Unavailable:
+    """What refuses connections while the server stops: another one may be there at once."""
+    return Unavailable("Service restart", code=SERVICE_RESTART, retry_after=1)
 
 
 def ending_of(exc: Exception) -> Ending:
@@ -92,9 +112,16 @@ def _public(error: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_http(exc: HTTPException) -> Ending:
     status = sendable_status(exc.status_code)
-    code = INTERNAL_ERROR if status >= 500 else POLICY_VIOLATION
+    if isinstance(exc, Unavailable):
+        code = exc.code
+    else:
+        code = INTERNAL_ERROR if status >= 500 else POLICY_VIOLATION
     reason = exc.detail if isinstance(exc.detail, str) else status_phrase(status)
     return Ending(status, {"detail": exc.detail}, code, reason, exc.headers)
+
+
+#: How a connection ends while the server stops.
+RESTART = ending_of(restarting())
 
 
 def essence(exc: Exception, *, ended: bool) -> Exception:

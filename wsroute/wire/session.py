@@ -10,6 +10,7 @@ from asyncio import Task, get_running_loop
 from collections.abc import Awaitable, Callable
 from functools import partial
 from sys import modules
+from threading import get_ident
 
 import anyio
 from starlette.background import BackgroundTask
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from wsroute.wire.connections import ended, opened
+from wsroute.wire.connections import OPEN, ended
 from wsroute.wire.endings import FAILED, GOING_AWAY, REFUSED, RESTART, Ending, ending_of, essence, is_departure
 from wsroute.wire.handlers import call_handler, find_handler
 from wsroute.wire.handshake import can_deny, denial
@@ -25,6 +26,9 @@ from wsroute.wire.policy import Policy
 from wsroute.wire.socket import Socket, StateError
 
 __all__ = ["Policy", "finish", "run_background", "session"]
+
+#: How long, in seconds, a frame that ends a connection may take if there is no more time.
+CUT_OFF_TIMEOUT = 1.0
 
 # Looked up for every connection.
 _CONNECTED = WebSocketState.CONNECTED
@@ -50,7 +54,7 @@ async def session(websocket: Socket, run: Callable[[Socket], Awaitable[None]], p
             await session(websocket, run, policy)
         return
     if not websocket.has_inner_session:
-        opened(websocket)
+        OPEN[websocket] = get_ident()
     websocket.ending_policy = policy
     if policy.send_timeout is not None:
         run = partial(_run_while_sends_are_taken, run, policy.send_timeout)
@@ -66,8 +70,10 @@ async def session(websocket: Socket, run: Callable[[Socket], Awaitable[None]], p
     except (Exception, GeneratorExit):
         raise
     except BaseException:
-        if websocket.application_state is _CONNECTED:
-            await _end(websocket, RESTART if websocket.is_cut_off else GOING_AWAY)
+        if websocket.is_cut_off:
+            await _end(websocket, RESTART)
+        elif websocket.application_state is _CONNECTED:
+            await _end(websocket, GOING_AWAY)
         if not _was_cut_off_alone(websocket):
             raise
     finally:
@@ -172,6 +178,7 @@ async def _end(websocket: Socket, ending: Ending) -> None:
         if _takes_denials(websocket):
             await _attempt(_refuse(websocket, ending))
         elif websocket.ending_policy.reject == "accept":
+            websocket.is_draining = False  # it is refused already, and with what is to be told
             await _attempt(_in_time(websocket, websocket.accept()))
     if websocket.application_state is WebSocketState.RESPONSE:
         await _attempt(_in_time(websocket, websocket.send({"type": "websocket.http.response.body", "body": b""})))
@@ -224,6 +231,8 @@ async def _in_time(websocket: Socket, frame: Awaitable[None]) -> None:
         WebSocketDisconnect: The time is over; the connection counts as ended.
     """
     limit = websocket.ending_policy.close_timeout
+    if websocket.is_cut_off:
+        limit = min(limit, CUT_OFF_TIMEOUT)
     with anyio.move_on_after(limit, shield=True):
         await frame
         return

@@ -83,14 +83,16 @@ class Socket(WebSocket):
     asked_about: Exception | None = None
     #: Whether it is to end as soon as nobody handles a message, since the server stops.
     is_draining: bool = False
-    #: What cancels it, where that is known: the task that runs it, or a cancel scope around it.
+    #: What cancels it, where that is known: a cancel scope around it, or the task that runs it.
     canceller: Canceller | None = None
     #: Whether it was cancelled since it had not ended in time when the server stops.
     is_cut_off: bool = False
     #: Whether a message is handled while the next one is waited for.
     is_handling: bool = False
-    # Whether somebody waits for the next message.
-    _is_waiting: bool = False
+    #: Whether it has ended, and what has to be told so is being told.
+    is_closing: bool = False
+    #: Whether somebody waits for the next message.
+    is_waiting: bool = False
     # Whether a subclass overrides receive() or send(), which every frame then has to go through.
     _relays: ClassVar[bool] = False
     # The code and the reason with which the peer left.
@@ -141,20 +143,28 @@ class Socket(WebSocket):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the client is waited for, and nothing that it has sent is handled."""
-        return self._is_waiting and not self.is_handling
+        """Whether the client of an accepted connection is waited for, and nothing that it has sent is handled."""
+        return self.is_waiting and not self.is_handling and self.application_state is _CONNECTED
 
-    def end_when_idle(self, code: int, reason: str) -> None:
+    def end_when_idle(self, code: int, reason: str, refusal: Exception) -> None:
         """Close the connection when the next message is asked for, as if the client had left then.
 
         Args:
             code: The close code.
             reason: The close reason.
+            refusal: What is raised for it if it is not accepted by then.
         """
         self.is_draining = True
+        asgi_receive = self._asgi_receive
 
         async def receive() -> Message:
-            await self.close(code, reason)
+            if self.application_state is _CONNECTING:
+                if not self.is_draining:
+                    return await asgi_receive()
+                self.is_draining = False  # some refusals accept first
+                raise refusal
+            with anyio.move_on_after(self.ending_policy.close_timeout):
+                await self.close(code, reason)
             return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
         self._receive = self._asgi_receive = receive
@@ -188,9 +198,11 @@ class Socket(WebSocket):
     async def receive(self) -> Message:
         """The next ASGI message, as in Starlette."""
         if self.client_state is _CONNECTED:
-            self._is_waiting = True
-            message = await self._asgi_receive()
-            self._is_waiting = False
+            self.is_waiting = True
+            try:
+                message = await self._asgi_receive()
+            finally:
+                self.is_waiting = False
             if message["type"] == "websocket.disconnect":
                 self._leave(message)
             elif message["type"] != "websocket.receive":
@@ -232,9 +244,11 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_text())
         if self.client_state is _CONNECTED and not self._relays:
-            self._is_waiting = True
-            message = await self._asgi_receive()
-            self._is_waiting = False
+            self.is_waiting = True
+            try:
+                message = await self._asgi_receive()
+            finally:
+                self.is_waiting = False
         else:
             message = await self.receive()
         text: str | None = message.get("text")
@@ -246,9 +260,11 @@ class Socket(WebSocket):
         """The data of all frames, which have to be text, until the peer leaves."""
         if type(self).receive_text is Socket.receive_text and not self._relays:
             while self.application_state is _CONNECTED and self.client_state is _CONNECTED:
-                self._is_waiting = True
-                message = await self._asgi_receive()
-                self._is_waiting = False
+                self.is_waiting = True
+                try:
+                    message = await self._asgi_receive()
+                finally:
+                    self.is_waiting = False
                 text: str | None = message.get("text")
                 if text is not None:
                     yield text
@@ -265,9 +281,11 @@ class Socket(WebSocket):
         if self.application_state is not _CONNECTED:
             return await _outside_life(super().receive_bytes())
         if self.client_state is _CONNECTED and not self._relays:
-            self._is_waiting = True
-            message = await self._asgi_receive()
-            self._is_waiting = False
+            self.is_waiting = True
+            try:
+                message = await self._asgi_receive()
+            finally:
+                self.is_waiting = False
         else:
             message = await self.receive()
         data: bytes | None = message.get("bytes")
