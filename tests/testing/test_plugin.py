@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from websockets.sync.client import connect as connect_to_server
 
 from wsroute import Depends, WebSocket, WebSocketRouter
-from wsroute.testing import LiveServer, connect
+from wsroute.testing import LiveServer, SocketTestError, client, connect, override
+from wsroute.testing.plugin import restore
 
 router = WebSocketRouter()
 
@@ -210,6 +212,20 @@ def run(directory: Path, text: str, *options: str) -> str:
 def test_it_plays_with_others(tmp_path: Path, text: str, options: list[str], outcome: str) -> None:
     printed = run(tmp_path, text, *options)
     assert outcome in printed.splitlines()[-1], printed
+
+
+def test_an_override_that_nothing_used_is_a_failure_in_words_alone() -> None:
+    overrides = ExitStack()
+    with pytest.raises(pytest.fail.Exception, match=r"^the override of \S*get_word was never used"):
+        overrides.enter_context(override(router, get_word, value="fake"))
+        restore(overrides)
+
+
+@pytest.mark.parametrize(("error", "says"), [(SocketTestError("late"), True), (ZeroDivisionError("a bug"), False)])
+def test_lines_of_the_kit_are_left_out_where_its_message_says_it_all(error: Exception, says: bool) -> None:
+    with pytest.raises(type(error)) as failure:
+        raise error
+    assert client.__tracebackhide__(failure) is says
 
 
 def test_an_override_that_nothing_used_is_an_error_of_its_test(tmp_path: Path) -> None:

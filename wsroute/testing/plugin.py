@@ -30,7 +30,6 @@ def ws_override() -> Iterator[Callable[..., None]]:
 
     The arguments are those of `wsroute.testing.override`. Fixtures that need it may do so, too.
     """
-    from wsroute.testing.errors import UnusedOverride
     from wsroute.testing.overrides import override
 
     stack = ExitStack()
@@ -39,11 +38,7 @@ def ws_override() -> Iterator[Callable[..., None]]:
         stack.enter_context(override(*args, **kwargs))
 
     yield replace
-    try:
-        stack.close()
-    except UnusedOverride as unused:
-        # No line of this fixture, or of contextlib, says more.
-        pytest.fail(str(unused), pytrace=False)
+    restore(stack)
 
 
 @pytest.fixture
@@ -60,3 +55,17 @@ def ws_server() -> Iterator[Callable[..., LiveServer]]:
             return stack.enter_context(LiveServer(*args, **kwargs))
 
         yield serve
+
+
+def restore(overrides: ExitStack) -> None:
+    """Put back what a test has replaced.
+
+    Raises:
+        pytest.fail.Exception: Nothing has used it; the message says all that lines of a fixture could.
+    """
+    from wsroute.testing.errors import UnusedOverride
+
+    try:
+        overrides.close()
+    except UnusedOverride as unused:
+        pytest.fail(str(unused), pytrace=False)
