@@ -21,6 +21,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -751,6 +752,20 @@ async def test_the_end_of_one_applications_lifespan_touches_no_connection_of_ano
             alone.leave()
 
 
+async def test_a_route_of_starlettes_in_the_router_is_left_to_the_server() -> None:
+    async def plain(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for _ in websocket.iter_text():
+            raise AssertionError("there was a message")
+
+    router = WebSocketRouter(routes=[WebSocketRoute("/plain", plain)])
+    async with opened(router, target="/plain") as peer:
+        async with router.lifespan(None):
+            await drained(router)
+        assert peer.closed is None
+        peer.leave()
+
+
 async def test_the_deadline_of_an_application_holds_for_its_lifespan() -> None:
     router = WebSocketRouter()
 
@@ -1053,6 +1068,27 @@ async def test_an_application_drains_on_sigterm_only_if_it_is_told_to(handled: l
                 await anyio.wait_all_tasks_blocked()
                 assert handled == ["server"]
                 assert peer.closed == (RESTARTED if drain_on_sigterm else None)
+
+
+@pytest.mark.parametrize("prefixes", [("", ""), ("/a", "/a"), ("/a", "/b")])
+async def test_a_router_that_is_attached_again_drains_once_if_one_of_them_says_so(
+    journal: Journal, handled: list[str], prefixes: tuple[str, str]
+) -> None:
+    router = WebSocketRouter()
+    listener(router, journal)
+    app = Starlette()
+    for prefix in prefixes:
+        router.attach(app, prefix=prefix)
+    for prefix in prefixes:
+        router.attach(app, prefix=prefix, drain_on_sigterm=True)
+
+    async with started(app), opened(app, "slow", target=f"{prefixes[1]}/") as peer:
+        signal.raise_signal(signal.SIGTERM)
+        await anyio.wait_all_tasks_blocked()
+        assert (peer.closed, handled) == (None, [])
+        journal.goes_on.set()
+        await anyio.wait_all_tasks_blocked()
+        assert (peer.frames, peer.closed, handled) == (["slow"], RESTARTED, ["server"])
 
 
 async def test_two_routers_of_one_application_drain_together(journal: Journal, handled: list[str]) -> None:
