@@ -207,8 +207,13 @@ class Nodes:
         signature: _Signature,
     ) -> Dependant:
         form = form_of(call)
-        message = next((item.name for item in arguments if getattr(item, "special", None) is Special.MESSAGE), None)
-        below = [*effects, *[item for item in arguments if isinstance(item, Dependant)]]
+        message = None
+        below = [*effects]
+        for item in arguments:
+            if isinstance(item, Dependant):
+                below.append(item)
+            elif isinstance(item, SpecialParam) and item.special is Special.MESSAGE:
+                message = item.name
         return Dependant(
             call=call,
             name=name,

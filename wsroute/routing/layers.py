@@ -138,6 +138,10 @@ class Declaration(Level, total=False):
     is_gateway: bool
 
 
+_KNOWN = frozenset(Declaration.__annotations__)
+_OPTIONS = frozenset(MessageOptions._fields)
+
+
 def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
     """The layer that a declaration adds: a copy of what was handed over, each part of the right shape.
 
@@ -150,7 +154,8 @@ def read_layer(location: Location, **declared: Unpack[Declaration]) -> Layer:
         RouterError: A setting has a value that it cannot have.
         TypeError: There is no such setting.
     """
-    if unknown := declared.keys() - Declaration.__annotations__.keys():
+    if not declared.keys() <= _KNOWN:
+        unknown = declared.keys() - _KNOWN
         raise TypeError(
             f"unexpected keyword argument {min(unknown)!r}. What can be said about messages is "
             f"{', '.join(MessageOptions._fields)}."
@@ -205,6 +210,8 @@ def read_options(declared: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         RouterError: An option has a value that it cannot have.
     """
+    if _OPTIONS.isdisjoint(declared):
+        return _NO_OPTIONS
     said = {name: value for name in MessageOptions._fields if (value := declared.get(name)) is not None}
     try:
         check_options(said)
@@ -303,9 +310,14 @@ def fold(layers: Sequence[Layer]) -> Folded:
         ":".join([layer.name for layer in layers if layer.name]),
         _options(layers),
         next((layer.origins for layer in nearest if layer.origins is not None), SAME_ORIGIN),
-        # One object that stands at several levels counts a connection once.
-        tuple(dict.fromkeys(_chained([layer.limits for layer in layers]))),
+        _limits(layers),
     )
+
+
+def _limits(layers: Sequence[Layer]) -> tuple[ConnectionLimit, ...]:
+    found = [limit for layer in layers for limit in layer.limits]
+    # One object that stands at several levels counts a connection once.
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def _options(layers: Sequence[Layer]) -> MessageOptions:

@@ -53,10 +53,12 @@ class ServingRoute(WebSocketRoute):
     def _choose_app(self) -> None:
         """Choose how a connection comes in."""
         folded = self._folded
-        self._inner_app: _Serve = self._serve_behind if folded.middleware else self._serve
-        self._allowed_app: _Serve = self._serve_counted if folded.limits else self._inner_app
-        self._usual_app: _Serve = self._allowed_app if folded.origins.every else self._serve_allowed
-        self.app = self._usual_app
+        # No more than one of them is kept beside `app`: each bound method is an object of its own.
+        self._allowed_app: _Serve = self._serve_counted if folded.limits else self._inner_app()
+        self.app = self._allowed_app if folded.origins.every else self._serve_allowed
+
+    def _inner_app(self) -> _Serve:
+        return self._serve_behind if self._folded.middleware else self._serve
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve a connection that has been matched."""
@@ -84,7 +86,7 @@ class ServingRoute(WebSocketRoute):
             except HTTPException as error:
                 refusal = error
             else:
-                await self._inner_app(scope, receive, send)
+                await self._inner_app()(scope, receive, send)
                 return
         # Who is refused counts nowhere any more while it is told so.
         await self._refuse_with(refusing(lambda: refusal), scope, receive, send)
@@ -96,7 +98,10 @@ class ServingRoute(WebSocketRoute):
             make_error: Makes what one is refused with; `None` to serve them again.
         """
         self._refusal = make_error
-        self.app = self._usual_app if make_error is None else partial(self._refuse_with, refusing(make_error))
+        if make_error is None:
+            self._choose_app()
+        else:
+            self.app = partial(self._refuse_with, refusing(make_error))
         if self._below_applications is not None:
             for route in self._below_applications.routes():
                 route.refuse(make_error)
