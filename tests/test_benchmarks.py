@@ -100,7 +100,7 @@ def test_a_promise_has_a_direction(found: float, at_least: bool, holds: bool) ->
 
 
 def test_a_complete_run_covers_every_promise() -> None:
-    assert len(list(targets(STORED))) == 20
+    assert len(list(targets(STORED))) == 24
 
 
 def test_the_stored_results_are_those_of_the_documentation() -> None:
