@@ -15,16 +15,15 @@ from functools import partial
 from typing import Annotated, Any
 
 import anyio
-import fastapi
 import pytest
 from anyio import to_thread
 from anyio.abc import TaskGroup
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.frameworks import FastAPI, fastapi
 from wsroute import (
     APIWebSocketRoute,
     BackgroundTasks,
